@@ -1,0 +1,186 @@
+"""What a transaction is: its record, its messages, and what its handlers may reach.
+
+A transaction file ends with one `Transaction`. Routes, CapabilityStatement, scopes, audit and tests read it,
+and nobody repeats it.
+
+Spec: FHIR R4 http.html for the interactions; the actor and transaction tables of the IHE profiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from app.fhir.media_type import MediaRange
+from app.fhir.packages import Packages
+from app.fhir.resource import Resource
+from app.search.definitions import Definitions
+from app.store.content import StagedContent
+from app.store.resources import Store
+from app.switches import Switches
+from app.validation.validator import Validator
+
+
+@dataclass(frozen=True, slots=True)
+class RequestMessage:
+    """A request, read and decoded.
+
+    Attributes:
+        method: HTTP method.
+        url: path below `[base]` and query string, as received: `DocumentReference?patient=1`.
+        query: pairs (name, value) of the query string and of a form body, decoded once, order and repeats kept.
+        variables: variables of the path: `id`, `vid`.
+        headers: names in lower case.
+        accept: media ranges of the `Accept` header, best first; empty when there is none.
+        format: the FHIR media type of the answer.
+        asked_format: the value of `_format`, normalised to a media type; empty when it was not sent.
+        resource: the body; None when there is none.
+        content: documents that were taken out of the body while it arrived: the short base64 text that now
+            stands in `Binary.data` -> the staged bytes.
+        request_id: of this request, for log and audit.
+    """
+
+    method: str
+    url: str
+    query: tuple[tuple[str, str], ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    accept: tuple[MediaRange, ...] = ()
+    format: str = "application/fhir+json"
+    asked_format: str = ""
+    resource: Resource | None = None
+    content: Mapping[str, StagedContent] = field(default_factory=dict)
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FhirJson:
+    """A resource that is already JSON in UTF-8, `[base]` filled in: stored bytes, joined and not rebuilt."""
+
+    json: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A body that is not FHIR: a document's bytes as they were published, or a stream that wraps them.
+
+    Attributes:
+        media_type: value of `Content-Type`.
+        size: bytes, or None when it is not known before the end.
+        chunks: the bytes.
+    """
+
+    media_type: str
+    size: int | None
+    chunks: AsyncIterator[bytes]
+
+
+Body = Resource | FhirJson | Content | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseMessage:
+    """An answer: a resource is sent in the format that was asked for, a `Content` as it is."""
+
+    status: int
+    body: Body = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a handler may reach. A new field is a decision, not a convenience.
+
+    Attributes:
+        base_url: the public `[base]`, without a slash at the end.
+        now: the current time in UTC.
+        new_id: a new logical id: 32 hexadecimal digits, unguessable.
+        switches: the deployment's choices where IHE leaves one.
+    """
+
+    store: Store
+    validator: Validator
+    definitions: Definitions
+    packages: Packages
+    base_url: str
+    now: Callable[[], datetime]
+    new_id: Callable[[], str]
+    switches: Switches
+
+
+Handler = Callable[[RequestMessage, Context], Awaitable[ResponseMessage]]
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """One FHIR interaction: where it answers and what answers.
+
+    Attributes:
+        code: FHIR's code: `search-type`, `read`, `vread`, `create`, `transaction`, `operation` …
+        method: HTTP method.
+        path: below `[base]`, with variables in braces: `DocumentReference/{id}`; empty for `[base]` itself.
+        resource_type: empty for an interaction of the whole system.
+        scope: what a token must grant: `DocumentReference.s`; empty when everybody may.
+        operation: canonical URL of the OperationDefinition, for an operation.
+        summary: one line for the API page.
+    """
+
+    code: str
+    method: str
+    path: str
+    handle: Handler
+    resource_type: str = ""
+    scope: str = ""
+    operation: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """An IHE transaction, or a group of plain FHIR interactions that belongs to none (`code` is then empty).
+
+    Attributes:
+        code: IHE's number: `ITI-67`.
+        name: IHE's title: `Find Document References`.
+        client, server: the two actors.
+        search_parameters: resource type -> the parameters the server must implement, in the order of the section.
+        supported_profiles: resource type -> canonical URLs for the CapabilityStatement.
+        instantiates: canonical URLs of the requirement CapabilityStatements that the transaction fulfils.
+        audit_profile: canonical URL of the AuditEvent profile.
+        documentation: Markdown for the CapabilityStatement and the API page.
+    """
+
+    code: str
+    name: str
+    client: str
+    server: str
+    interactions: tuple[Interaction, ...]
+    search_parameters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    supported_profiles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    instantiates: tuple[str, ...] = ()
+    audit_profile: str = ""
+    documentation: str = ""
+
+
+def search_type(resource_type: str, handle: Handler) -> tuple[Interaction, ...]:
+    """Return both forms of a search: GET with a query string, POST `_search` with a form body."""
+    scope = f"{resource_type}.s"
+    return (
+        Interaction("search-type", "GET", resource_type, handle, resource_type, scope),
+        Interaction("search-type", "POST", f"{resource_type}/_search", handle, resource_type, scope),
+    )
+
+
+def read(resource_type: str, handle: Handler) -> tuple[Interaction, ...]:
+    """Return read and vread, both answered by `handle`: `variables` has `vid` for the latter."""
+    scope = f"{resource_type}.r"
+    return (
+        Interaction("read", "GET", f"{resource_type}/{{id}}", handle, resource_type, scope),
+        Interaction("vread", "GET", f"{resource_type}/{{id}}/_history/{{vid}}", handle, resource_type, scope),
+    )
+
+
+def transaction(handle: Handler) -> tuple[Interaction, ...]:
+    """Return the interaction `transaction`: a Bundle posted to `[base]`."""
+    return (Interaction("transaction", "POST", "", handle, scope="transaction"),)
