@@ -1,0 +1,1 @@
+"""MongoDB, and nothing else knows it: resources, their history and their documents."""
