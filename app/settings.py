@@ -1,0 +1,230 @@
+"""Every setting of the server: name, default, unit and meaning, and where its value came from.
+
+`Settings` is the one table; the command `python -m app settings` prints it. A setting `port` is read from the
+command line, else from the environment variable `MHD_PORT`, else from the line `MHD_PORT=…` of the file `.env`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.switches import (
+    LocationStyle,
+    MetadataLevel,
+    OnConflict,
+    PatientInBundle,
+    Switches,
+    ValidationStatus,
+)
+
+PREFIX = "MHD_"
+ENV_FILE = ".env"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+PROFILES = Path(__file__).resolve().parent.parent / "profiles"
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+Driver = Literal["pymongo", "motor"]
+Hosts = Annotated[tuple[str, ...], NoDecode]
+
+
+class SettingError(Exception):
+    """A setting that stops the start: one sentence with its name, the origin of its value and the remedy."""
+
+
+class Settings(BaseSettings):
+    """The table. `unit` and other facts that pydantic has no word for stand in `json_schema_extra`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    base_url: str = Field("", description="public FHIR base; empty: `http://<host>:<port>/fhir`")
+    workers: int = Field(1, ge=1, le=64, description="server processes")
+    allow_open: bool = Field(False, description="listen on other addresses than loopback without access control")
+    shutdown_grace_s: int = Field(
+        30, ge=0, description="time for requests in flight when the server stops", json_schema_extra={"unit": "s"}
+    )
+    log_level: LogLevel = Field("info", description="debug, info, warning or error; debug may log patient data")
+
+    mongodb_url: SecretStr = Field(
+        SecretStr(""), description="MongoDB replica set; empty: a private mongod, stopped with the server"
+    )
+    mongodb_database: str = Field("mhd", pattern=r"^[A-Za-z0-9_-]{1,60}$", description="database in MongoDB")
+    mongodb_driver: Driver = Field("pymongo", description="pymongo or motor")
+    data_dir: Path = Field(Path("data"), description="folder of the private mongod")
+    profiles_dir: Path = Field(PROFILES, description="folder of the profile packages")
+    example_data: bool = Field(True, description="load fictitious patients and documents at the start")
+
+    max_body_bytes: int = Field(
+        1_610_612_736, ge=1024, description="largest request body", json_schema_extra={"unit": "bytes"}
+    )
+    max_resource_bytes: int = Field(
+        33_554_432,
+        ge=1024,
+        description="largest request body without the documents in it",
+        json_schema_extra={"unit": "bytes"},
+    )
+    page_key: SecretStr = Field(SecretStr(""), description="key that signs page links; empty: made once per database")
+
+    metadata_level: MetadataLevel = Field("all", description="ProvideBundle profiles that ITI-65 takes")
+    strict_identifier_type: bool = Field(False, description="refuse identifiers without the `type` of MHD 4.2.4")
+    require_submissionset_unique_id: bool = Field(False, description="refuse a SubmissionSet without uniqueId")
+    lenient_submission_links: bool = Field(False, description="add DocumentReferences missing in SubmissionSet.entry")
+    queue_unmatched: bool = Field(True, description="take Minimal submissions whose patient cannot be told")
+    patient_in_bundle: PatientInBundle = Field("create", description="Patient entries: match, create or reject")
+    unique_id_conflict: OnConflict = Field("reject", description="uniqueId in use already: reject or warn")
+    superseded_retrieval: Literal[200, 404, 410] = Field(200, description="ITI-68 status for superseded documents")
+    search_requires_patient: bool = Field(False, description="refuse ITI-66 and ITI-67 without patient and status")
+    location_style: LocationStyle = Field("absolute", description="response.location of ITI-65: absolute or relative")
+    validation_status: ValidationStatus = Field("precise", description="statuses of refusals: precise, or always 400")
+    external_documents: Hosts = Field((), description="hosts that attachment.url may name, separated by commas")
+
+    @property
+    def url(self) -> str:
+        """The public `[base]`, without a slash at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.base_url.rstrip("/") or f"http://{host}:{self.port}/fhir"
+
+    @property
+    def switches(self) -> Switches:
+        """The deployment's choices, as handlers see them."""
+        return Switches(**{field.name: getattr(self, field.name) for field in fields(Switches)})
+
+    @field_validator("superseded_retrieval", mode="before")
+    @classmethod
+    def _status(cls, value: Any) -> Any:
+        return int(value) if isinstance(value, str) and value.isdigit() else value
+
+    @field_validator("external_documents", mode="before")
+    @classmethod
+    def _hosts(cls, value: Any) -> Any:
+        return tuple(filter(None, (one.strip() for one in value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("base_url")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment):
+            raise ValueError("expected an absolute http or https URL without query, such as https://example.org/fhir")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting as `python -m app settings` shows it; secrets are masked."""
+
+    name: str
+    value: str
+    origin: str
+    default: str
+    unit: str
+    meaning: str
+
+
+def load(given: Mapping[str, Any] | None = None, env_file: str | Path = ENV_FILE) -> Settings:
+    """Return the settings; `given` are those of the command line, by field name, and win.
+
+    Raises:
+        SettingError: an unknown `MHD_` name, or a value that its setting cannot take.
+    """
+    sources = _sources(given or {}, env_file)
+    for origin, values in sources.items():
+        for name in values:
+            if name not in Settings.model_fields:
+                raise SettingError(_unknown(name, origin))
+    chosen = {name: value for values in reversed(sources.values()) for name, value in values.items()}
+    try:
+        settings = Settings.model_validate(chosen)
+    except ValidationError as error:
+        raise SettingError(_wrong(error, sources)) from None
+    _require_closed(settings, sources)
+    return settings
+
+
+def table(settings: Settings, given: Mapping[str, Any] | None = None, env_file: str | Path = ENV_FILE) -> list[Row]:
+    """Return every setting with its value and where that came from."""
+    sources = _sources(given or {}, env_file)
+    return [
+        _row(name, info, getattr(settings, name), _origin(name, sources))
+        for name, info in Settings.model_fields.items()
+    ]
+
+
+Sources = dict[str, Mapping[str, Any]]
+
+
+def _sources(given: Mapping[str, Any], env_file: str | Path) -> Sources:
+    """Return origin -> the values it gives by field name; the strongest origin first."""
+    return {
+        "the command line": given,
+        "the environment": _prefixed(os.environ),
+        f"the file {env_file}": _prefixed(dotenv_values(env_file)),
+    }
+
+
+def _prefixed(values: Mapping[str, str | None]) -> dict[str, str]:
+    names = {name: name.removeprefix(PREFIX).lower() for name in values if name.upper().startswith(PREFIX)}
+    return {field: values[name] or "" for name, field in names.items()}
+
+
+def _origin(name: str, sources: Sources) -> str:
+    return next((origin for origin, values in sources.items() if name in values), "the default")
+
+
+def _unknown(name: str, origin: str) -> str:
+    near = get_close_matches(name, Settings.model_fields, n=1)
+    hint = f"Did you mean {PREFIX}{near[0].upper()}?" if near else "`python -m app settings` lists those there are."
+    return f"{PREFIX}{name.upper()} (from {origin}) is not a setting. {hint}"
+
+
+def _wrong(error: ValidationError, sources: Sources) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = str(first["loc"][0])
+    info = Settings.model_fields[name]
+    came = "" if _is_secret(info) else f"`{first['input']}` is wrong: "
+    problem = first["msg"].removeprefix("Value error, ")
+    return (
+        f"{PREFIX}{name.upper()} (from {_origin(name, sources)}): {came}{problem}. "
+        f"It means: {info.description}. Correct it, or remove it to use the default {_shown(info.default)!r}."
+    )
+
+
+def _require_closed(settings: Settings, sources: Sources) -> None:
+    """Refuse to serve everybody on the network: there is no access control yet."""
+    if settings.host in LOOPBACK or settings.allow_open:
+        return
+    raise SettingError(
+        f"{PREFIX}HOST (from {_origin('host', sources)}) is `{settings.host}`, which other machines can reach, and "
+        f"this server does not check who asks. Listen on 127.0.0.1 behind a gateway that does, or set "
+        f"{PREFIX}ALLOW_OPEN=true."
+    )
+
+
+def _row(name: str, info: FieldInfo, value: object, origin: str) -> Row:
+    extra = info.json_schema_extra
+    unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+    meaning = info.description or ""
+    return Row(f"{PREFIX}{name.upper()}", _shown(value), origin, _shown(info.default), unit, meaning)
+
+
+def _is_secret(info: FieldInfo) -> bool:
+    return info.annotation is SecretStr
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value)

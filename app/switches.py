@@ -1,0 +1,51 @@
+"""The deployment's choices where IHE leaves one.
+
+Each switch is a setting as well (`MHD_` and its name in capitals, see `app/settings.py`), and reaches handlers through
+`Context.switches`.
+
+Spec: MHD 4.2.4, the options of 1:33.2 and what its text leaves open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+MetadataLevel = Literal["all", "comprehensive"]
+PatientInBundle = Literal["match", "create", "reject"]
+OnConflict = Literal["reject", "warn"]
+LocationStyle = Literal["absolute", "relative"]
+ValidationStatus = Literal["precise", "400"]
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """What a deployment has chosen; the defaults are the recommended ones.
+
+    Attributes:
+        metadata_level: which ProvideBundle profiles ITI-65 takes: all three, or only the comprehensive ones.
+        strict_identifier_type: refuse identifiers without the `type` that MHD 4.2.4 introduced; else tell by `use`.
+        require_submissionset_unique_id: refuse a SubmissionSet without a uniqueId; else assign one.
+        lenient_submission_links: add a DocumentReference that is missing in `SubmissionSet.entry`; else refuse.
+        queue_unmatched: take a Minimal submission whose patient cannot be told, with the warning `DocumentQueued`.
+        patient_in_bundle: what a Patient entry may do: name a known patient, also create one, or nothing.
+        unique_id_conflict: a uniqueId that is in use already: refuse, or take it with a warning (demonstrations).
+        superseded_retrieval: HTTP status of ITI-68 for the document of a superseded DocumentReference.
+        search_requires_patient: refuse ITI-66 and ITI-67 without the parameters the Consumer must send.
+        location_style: form of `response.location` in the answer to ITI-65.
+        validation_status: 422 and 409 as they are, or 400 for every refused submission (old test tools).
+        external_documents: hosts whose URLs `attachment.url` may name; empty: none.
+    """
+
+    metadata_level: MetadataLevel = "all"
+    strict_identifier_type: bool = False
+    require_submissionset_unique_id: bool = False
+    lenient_submission_links: bool = False
+    queue_unmatched: bool = True
+    patient_in_bundle: PatientInBundle = "create"
+    unique_id_conflict: OnConflict = "reject"
+    superseded_retrieval: Literal[200, 404, 410] = 200
+    search_requires_patient: bool = False
+    location_style: LocationStyle = "absolute"
+    validation_status: ValidationStatus = "precise"
+    external_documents: tuple[str, ...] = ()
