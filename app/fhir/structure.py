@@ -9,7 +9,7 @@ Spec: FHIR R4 elementdefinition.html; formats.html#choice; datatypes.html.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ class TypeRef:
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """A constraint: `expression` is FHIRPath as published, `human` our wording or the key, `severity` error or warning."""
+    """A constraint: `expression` as published, `human` in our words or the key, `severity` error or warning."""
 
     key: str
     severity: str
@@ -115,6 +115,13 @@ class Structures:
             self._require(path.partition(".")[0])
             found = self._children.get(path, ())
         return found
+
+    def elements(self, type_name: str) -> Iterator[Element]:
+        """Yield every element below the type, each before its own children: the order of a snapshot."""
+        for element in self.children(type_name):
+            yield element
+            if not element.content_reference and element.path in self._children:
+                yield from self.elements(element.path)
 
     def child(self, path: str, json_name: str) -> Child | None:
         """Return what the JSON property `json_name` below `path` is; None when there is no such property.
