@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
@@ -84,11 +84,11 @@ async def managed_mongodb(folder: Path) -> AsyncIterator[str]:
         yield url
 
 
-def find_mongod() -> Path:
-    """Return the program: the one on `$PATH`, else the one that the extra `embedded` installed."""
+def find_mongod(wheels: Sequence[str] = WHEELS) -> Path:
+    """Return the program: the one on `$PATH`, else the one that the extra `embedded` installed, one of `wheels`."""
     if found := shutil.which("mongod"):
         return Path(found)
-    for wheel in WHEELS:
+    for wheel in wheels:
         try:
             listed = files(wheel) or []
         except PackageNotFoundError:

@@ -6,34 +6,29 @@ terms by which they are found, in one document, so that one write keeps them tru
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pymongo.errors import DuplicateKeyError
+
+from app.fhir.outcome import FhirError
 from app.search.criteria import Criterion
 from app.search.definitions import Definitions
 from app.search.query import Position, Query
-from app.store.change import Change
-from app.store.content import ContentInfo, ContentStore
-from app.store.driver import Connection
+from app.store.change import Change, Create, KeyTaken
+from app.store.commit import Commit
+from app.store.content import ContentStore, content_of
+from app.store.driver import Connection, Document, failures_told
+from app.store.record import Kept, history_key, kept, record, to_milliseconds
 
+__all__ = ["Found", "Kept", "Store"]
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A record as it is stored.
+# What a read returns of a record: all but its terms.
+_WITHOUT_INDEX = {"index": 0}
 
-    Attributes:
-        updated: in UTC, milliseconds.
-        json: the resource as it is served, but for `resource.BASE`; empty for a deletion.
-        content: the document of a Binary; None also in what a search found.
-    """
-
-    resource_type: str
-    id: str
-    version: int
-    updated: datetime
-    json: bytes
-    content: ContentInfo | None = None
+# The collections that belong to no resource type.
+OWN_COLLECTIONS = ("history", "deleted", "unique_key", "staged_content", "content_chunk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,7 @@ class Found:
 
 
 class Store:
-    """Keeps resources and answers criteria; has no state of its own, so that any number of workers may share a database.
+    """Keeps resources and answers criteria; stateless, so that any number of workers may share a database.
 
     Attributes:
         content: the documents.
@@ -59,10 +54,18 @@ class Store:
 
     def __init__(self, connection: Connection, definitions: Definitions) -> None:
         self.content = ContentStore(connection)
+        self._connection = connection
+        self._database = connection.database
+        self._definitions = definitions
 
-    async def ensure(self) -> None:
-        """Create the collections and indexes that are missing."""
-        raise NotImplementedError
+    async def ensure(self, resource_types: Iterable[str]) -> None:
+        """Create the collections and indexes for `resource_types` that are missing."""
+        with failures_told():
+            present = set(await self._database.list_collection_names())
+            for name in (*OWN_COLLECTIONS, *resource_types):
+                if name not in present:
+                    await self._create_collection(name)
+            await self._database["unique_key"].create_index("holder")
 
     async def ping(self) -> None:
         """Return when the database answers.
@@ -70,25 +73,36 @@ class Store:
         Raises:
             FhirError: `transient` (503) when it does not.
         """
-        raise NotImplementedError
+        with failures_told():
+            await self._database.command("ping")
 
     async def close(self) -> None:
         """Close the connection."""
-        raise NotImplementedError
+        await self._connection.close()
 
     async def commit(self, changes: Sequence[Change], now: datetime) -> tuple[Kept, ...]:
-        """Carry out all `changes` or none.
+        """Carry out all `changes` or none; what it returns is in the journals of a majority.
 
         Returns:
             what is kept now, one for each change in their order; a deletion has no `json`.
 
         Raises:
-            KeyTaken: another record holds a unique key.
+            KeyTaken: another record holds a unique key, or the id of a `Create`.
             VersionConflict: a record is not at the version that was expected.
-            FhirError: `transient` (503) when the database does not answer, `too-long` (413) for a resource
-                that is larger than a record can be.
+            FhirError: `not-found` (404) for a `Delete` of what never was; `transient` (503) when the database does
+                not answer; `too-long` (413) for a resource that is larger than a record can be.
         """
-        raise NotImplementedError
+        now = to_milliseconds(now)
+        new = {
+            at: record(self._definitions, change.resource, 1, now, change.content)
+            for at, change in enumerate(changes)
+            if isinstance(change, Create)
+        }
+        with failures_told():
+            if len(changes) == len(new) == 1 and _is_one_write(changes[0]):
+                return (await self._insert(changes[0].resource["resourceType"], new[0]),)
+            work = Commit(self._database, self.content, self._definitions, now, changes, new)
+            return await self._connection.in_transaction(work.run)
 
     async def read(self, resource_type: str, id: str) -> Kept:  # noqa: A002 - FHIR's word
         """Return the current version.
@@ -96,7 +110,11 @@ class Store:
         Raises:
             FhirError: `not-found` (404), `deleted` (410).
         """
-        raise NotImplementedError
+        with failures_told():
+            found = await self._database[resource_type].find_one({"_id": id}, _WITHOUT_INDEX)
+            if found is None:
+                raise await self._absent(resource_type, id)
+        return kept(resource_type, id, found)
 
     async def vread(self, resource_type: str, id: str, version: int) -> Kept:  # noqa: A002
         """Return one version, the current one included.
@@ -104,7 +122,16 @@ class Store:
         Raises:
             FhirError: `not-found` (404), `deleted` (410) when the version is a deletion.
         """
-        raise NotImplementedError
+        with failures_told():
+            key = history_key(resource_type, id, version)
+            current = {"_id": id, "version": version}
+            found = await self._database[resource_type].find_one(current, _WITHOUT_INDEX)
+            found = found or await self._database["history"].find_one({"_id": key})
+        if found is None:
+            raise FhirError("not-found", f"There is no version {version} of {resource_type}/{id}.")
+        if found.get("deleted"):
+            raise FhirError("deleted", f"{resource_type}/{id} was deleted; this version records it.")
+        return kept(resource_type, id, found)
 
     async def search(self, query: Query) -> Found:
         """Return the page of `query`."""
@@ -116,4 +143,27 @@ class Store:
 
     async def holders(self, keys: Sequence[str]) -> Mapping[str, str]:
         """Return who holds `keys`: key -> `Type/id`, without those that nobody holds."""
-        raise NotImplementedError
+        with failures_told():
+            found = await self._database["unique_key"].find({"_id": {"$in": list(keys)}}).to_list(None)
+        return {key["_id"]: key["holder"] for key in found}
+
+    async def purge(self, resource_type: str, id: str) -> None:  # noqa: A002
+        """Remove a record with all its versions, keys and documents, as if it never had been."""
+
+    async def _insert(self, resource_type: str, made: Document) -> Kept:
+        """Insert the only write of a commit, which is atomic without a transaction."""
+        try:
+            await self._database[resource_type].insert_one(made)
+        except DuplicateKeyError as error:
+            raise KeyTaken(f"{resource_type}/{made['_id']}") from error
+        return kept(resource_type, made["_id"], made)
+
+    async def _absent(self, resource_type: str, id: str) -> FhirError:  # noqa: A002
+        name = f"{resource_type}/{id}"
+        if await self._database["deleted"].find_one({"_id": name}):
+            return FhirError("deleted", f"{name} was deleted. Its versions are still there, below {name}/_history/.")
+        return FhirError("not-found", f"There is no {name}.")
+
+
+def _is_one_write(change: Change) -> bool:
+    return isinstance(change, Create) and not change.unique and not (change.content and change.content.data is None)

@@ -1,0 +1,152 @@
+"""One commit in its transaction: claims keys, owns documents, writes records and their history.
+
+The collection of a type holds current versions only, `history` those before, `deleted` a line for each record that is
+no more, `unique_key` who holds which key.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import BulkWriteError
+
+from app.fhir.outcome import FhirError
+from app.search.definitions import Definitions
+from app.store.change import Change, Create, Delete, KeyTaken, Require, Update, VersionConflict
+from app.store.content import ContentStore, content_of
+from app.store.driver import Document, Session
+from app.store.record import Kept, history_key, kept, past, record, to_milliseconds
+
+_DUPLICATE_KEY = 11000
+
+# A find that a change begins with needs all of a record but its terms.
+_WITHOUT_INDEX = {"index": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What the steps of one commit share.
+
+    Attributes:
+        new: the records of the `Create` among `changes`, made once, although a transaction may be tried again.
+    """
+
+    database: AsyncDatabase[Document]
+    content: ContentStore
+    definitions: Definitions
+    now: datetime
+    changes: Sequence[Change]
+    new: dict[int, Document]
+
+    async def run(self, session: Session) -> tuple[Kept, ...]:
+        """Carry out the changes in `session`; return what is kept, one for each change."""
+        writes = [change for change in self.changes if isinstance(change, Create | Update)]
+        await self.content.own((change.content for change in writes if change.content), session)
+        await self._claim(writes, session)
+        await self._insert_new(session)
+        return tuple([await self._carry_out(at, change, session) for at, change in enumerate(self.changes)])
+
+    async def _carry_out(self, at: int, change: Change, session: Session) -> Kept:
+        if isinstance(change, Create):
+            return kept(change.resource["resourceType"], change.resource["id"], self.new[at])
+        if isinstance(change, Update):
+            return await self._update(change, session)
+        if isinstance(change, Delete):
+            return await self._delete(change, session)
+        return await self._require(change, session)
+
+    async def _claim(self, writes: Iterable[Create | Update], session: Session) -> None:
+        """Write who holds the unique keys of `writes`; a key that its holder has already stays as it is."""
+        claimed = [
+            {"_id": key, "holder": f"{change.resource['resourceType']}/{change.resource['id']}"}
+            for change in writes
+            for key in change.unique
+        ]
+        if any(isinstance(change, Update) and change.unique for change in writes):
+            keys = self.database["unique_key"].find({"_id": {"$in": [key["_id"] for key in claimed]}}, session=session)
+            held = await keys.to_list(None)
+            claimed = [key for key in claimed if key not in held]
+        await self._insert("unique_key", claimed, session)
+
+    async def _insert_new(self, session: Session) -> None:
+        by_type: defaultdict[str, list[Document]] = defaultdict(list)
+        for at, made in self.new.items():
+            change = self.changes[at]
+            assert isinstance(change, Create)  # noqa: S101 - for the type checker
+            by_type[change.resource["resourceType"]].append(made)
+        for resource_type, records in by_type.items():
+            await self._insert(resource_type, records, session)
+
+    async def _insert(self, collection: str, records: Sequence[Document], session: Session) -> None:
+        if not records:
+            return
+        try:
+            await self.database[collection].insert_many(records, session=session)
+        except BulkWriteError as error:
+            failed = (error.details or {}).get("writeErrors", [{}])[0]
+            if failed.get("code") != _DUPLICATE_KEY:
+                raise
+            key = str(failed["keyValue"]["_id"])
+            raise KeyTaken(key if collection == "unique_key" else f"{collection}/{key}") from error
+
+    async def _update(self, change: Update, session: Session) -> Kept:
+        resource_type, id = change.resource["resourceType"], change.resource["id"]  # noqa: A001 - FHIR's word
+        records = self.database[resource_type]
+        current = await records.find_one({"_id": id}, _WITHOUT_INDEX, session=session)
+        version = current["version"] if current else 0
+        if change.if_version is not None and change.if_version != version:
+            raise VersionConflict(resource_type, id)
+        if current is None:
+            version = await self._revive(resource_type, id, session)
+        content = change.content or (content_of(current) if current else None)
+        updated = max(self.now, current["updated"]) if current else self.now
+        made = record(self.definitions, change.resource, version + 1, updated, content)
+        if current is None:
+            await self._insert(resource_type, [made], session)
+        else:
+            await self.database["history"].insert_one(past(resource_type, current), session=session)
+            await records.replace_one({"_id": id}, made, session=session)
+        return kept(resource_type, id, made)
+
+    async def _revive(self, resource_type: str, id: str, session: Session) -> int:  # noqa: A002
+        """Return the version that a record was deleted with, 0 when there never was one; it is deleted no more."""
+        key = {"_id": f"{resource_type}/{id}"}
+        tombstone = await self.database["deleted"].find_one_and_delete(key, session=session)
+        return tombstone["version"] if tombstone else 0
+
+    async def _delete(self, change: Delete, session: Session) -> Kept:
+        name = f"{change.resource_type}/{change.id}"
+        records, history = self.database[change.resource_type], self.database["history"]
+        current = await records.find_one_and_delete({"_id": change.id}, _WITHOUT_INDEX, session=session)
+        if current is None:
+            return await self._already_deleted(change, session)
+        version, updated = current["version"] + 1, max(to_milliseconds(self.now), current["updated"])
+        tombstone = {"version": version, "updated": updated, "json": b"", "deleted": True}
+        key = history_key(change.resource_type, change.id, version)
+        await history.insert_many([past(change.resource_type, current), {"_id": key, **tombstone}], session=session)
+        await self.database["deleted"].insert_one({"_id": name, **tombstone}, session=session)
+        await self.database["unique_key"].delete_many({"holder": name}, session=session)
+        return kept(change.resource_type, change.id, tombstone)
+
+    async def _already_deleted(self, change: Delete, session: Session) -> Kept:
+        name = f"{change.resource_type}/{change.id}"
+        tombstone = await self.database["deleted"].find_one({"_id": name}, session=session)
+        if tombstone is None:
+            raise FhirError("not-found", f"There is no {name}.")
+        return kept(change.resource_type, change.id, tombstone)
+
+    async def _require(self, change: Require, session: Session) -> Kept:
+        """Write to the record, so that whoever changes it meanwhile is met: a read alone would not be noticed."""
+        found = await self.database[change.resource_type].find_one_and_update(
+            {"_id": change.id, "version": change.version},
+            {"$inc": {"required": 1}},
+            _WITHOUT_INDEX,
+            session=session,
+        )
+        if found is None:
+            raise VersionConflict(change.resource_type, change.id)
+        return kept(change.resource_type, change.id, found)

@@ -1,0 +1,66 @@
+"""A record of the store: what is kept of a resource's version, and how it becomes a document of MongoDB and comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from app.fhir.resource import Resource, to_json, with_meta
+from app.search.definitions import Definitions
+from app.search.index import index
+from app.store.content import ContentInfo, content_of, content_record
+from app.store.driver import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A record as it is stored.
+
+    Attributes:
+        updated: in UTC, milliseconds.
+        json: the resource as it is served, but for `resource.BASE`; empty for a deletion.
+        content: the document of a Binary; None also in what a search found.
+    """
+
+    resource_type: str
+    id: str
+    version: int
+    updated: datetime
+    json: bytes
+    content: ContentInfo | None = None
+
+
+def record(
+    definitions: Definitions, resource: Resource, version: int, updated: datetime, content: ContentInfo | None
+) -> Document:
+    """Return the record of a `version` of `resource`, with the terms by which it is found."""
+    updated = to_milliseconds(updated)
+    made: Document = {
+        "_id": resource["id"],
+        "version": version,
+        "updated": updated,
+        "json": to_json(with_meta(resource, version, updated)),
+        "index": index(definitions, resource),
+    }
+    return made if content is None else {**made, "content": content_record(content)}
+
+
+def past(resource_type: str, current: Document) -> Document:
+    """Return what the history keeps of a record that is about to be replaced: all but its terms."""
+    kept = {name: current[name] for name in ("version", "updated", "json", "content") if name in current}
+    return {"_id": history_key(resource_type, current["_id"], current["version"]), **kept}
+
+
+def kept(resource_type: str, id: str, found: Document) -> Kept:  # noqa: A002 - FHIR's word
+    """Return the record `found` in the collection of its type, or in the history."""
+    return Kept(resource_type, id, found["version"], found["updated"], found["json"], content_of(found))
+
+
+def history_key(resource_type: str, id: str, version: int) -> str:  # noqa: A002
+    """Return the key of a version in the history."""
+    return f"{resource_type}/{id}/{version}"
+
+
+def to_milliseconds(moment: datetime) -> datetime:
+    """Return `moment` in UTC as MongoDB keeps it."""
+    return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
