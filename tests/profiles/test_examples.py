@@ -62,7 +62,7 @@ def test_invalid_example_gives_the_issue_it_names(path: Path, validator: Validat
 
 @pytest.mark.parametrize("path", INVALID, ids=name)
 def test_no_issue_of_an_invalid_example_tells_what_stood_in_a_name(path: Path, validator: Validator) -> None:
-    """MHD-ERR-01: diagnostics name elements, codes and types; never the names of the people in a resource."""
+    """MHD-ERR-05: diagnostics name elements, codes and types; never the names of the people in a resource."""
     issues = validator.validate(read(path), expected(path)["profile"])
     assert not [issue for issue in issues if re.search("Beispiel|Aurelia|Exempel|Voorbeeld|Femke", issue.diagnostics)]
 
@@ -78,7 +78,7 @@ def test_every_rule_of_the_mhd_profiles_has_an_invalid_example(requirement: str)
 
 
 def test_every_profile_has_a_valid_example(packages: Packages) -> None:
-    """MHD-PR-10, MHD-PR-20, MHD-PR-30: no profile is without an example; datatypes and extensions stand inside others."""
+    """MHD-PR-10, MHD-PR-20, MHD-PR-30: each has an example; datatypes and extensions stand inside others."""
     named = {profile for path in VALID for profile in read(path)["meta"]["profile"]}
     assert sorted(set(resource_profiles(packages)) - named) == []
 
