@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
 from typing import TYPE_CHECKING
 
 import pytest

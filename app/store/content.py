@@ -201,7 +201,7 @@ class _Upload:
             self._writing.cancel()
         if self._count:
             with failures_told():
-                await self._staged.update_one({"_id": self.id}, {"$set": {"doomed": True}})
+                await self._staged.update_one({"_id": self.id}, {"$set": {"doomed": True}}, upsert=True)
 
     async def _touch(self) -> None:
         now = {"$currentDate": {"staged": True}}
