@@ -1,0 +1,269 @@
+"""SearchParameter expressions as functions from a resource to its values.
+
+The shapes that nearly all of R4's 1,400 expressions have are compiled to plain dictionary look-ups, since they run for
+every parameter of every resource that is stored: paths, unions, choice types, extensions by URL,
+`where(resolve() is Patient)`, `where(system = 'phone')`. Whatever else there is goes through `app.fhir.path`.
+
+Spec: FHIR R4 searchparameter.html; FHIRPath N1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from app.fhir import path, reference
+from app.fhir.resource import Resource
+from app.fhir.structure import Element, Structures
+
+Values = list[Any]
+# (resource, its container) -> values; the container of a resource that is not contained is the resource itself.
+Extract = Callable[[Resource, Resource], Values]
+_Step = Callable[[Values, Resource], Values]
+
+_STEP = re.compile(
+    r"\.?(?:where\(resolve\(\) is (?P<target>\w+)\)|where\((?P<key>\w+) ?= ?'(?P<value>[^']*)'\)"
+    r"|extension\('(?P<url>[^']*)'\)|(?:ofType|as)\((?P<type>\w+)\)| as (?P<as>\w+)|(?P<name>[a-z]\w*)(?![\w(]))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A compiled expression for one resource type.
+
+    Attributes:
+        targets: resource types that `where(resolve() is …)` narrows to; empty when it does not.
+        value_sets: the value sets to which its `code` elements are bound.
+    """
+
+    extract: Extract
+    targets: tuple[str, ...] = ()
+    value_sets: tuple[str, ...] = ()
+
+
+def compile(text: str, resource_type: str, structures: Structures) -> Expression | None:  # noqa: A001 - as in `re`
+    """Return what the expression `text` selects in resources of `resource_type`; None when it is about other types.
+
+    Raises:
+        path.Unsupported: the expression cannot be evaluated here.
+    """
+    parts = [part for part in map(_bare, _union(text)) if _is_about(part, resource_type)]
+    if not parts:
+        return None
+    compiled = [_compile(part, resource_type, structures) for part in parts]
+    return Expression(
+        compiled[0].extract if len(compiled) == 1 else _joined([part.extract for part in compiled]),
+        tuple(target for part in compiled for target in part.targets),
+        tuple(url for part in compiled for url in part.value_sets),
+    )
+
+
+def resource_type_of(value: Any, container: Resource) -> str:
+    """Return the type of the resource that the Reference `value` points to, as far as the reference itself tells."""
+    text = value.get("reference", "")
+    if text.startswith("#"):
+        found = contained(text, container)
+        return str(found["resourceType"]) if found else ""
+    return str(value.get("type") or (reference.parse(text).resource_type if text else ""))
+
+
+def contained(text: str, container: Resource) -> Resource | None:
+    """Return the resource within `container` that the reference text `#id` names."""
+    found: Iterable[Resource] = container.get("contained", ())
+    return next((resource for resource in found if resource.get("id") == text[1:]), None)
+
+
+def _union(text: str) -> list[str]:
+    """Split `text` at the `|` that stand outside of parentheses and strings."""
+    parts, depth, quoted, start = [], 0, False, 0
+    for position, sign in enumerate(text):
+        quoted ^= sign == "'"
+        depth += 0 if quoted else (sign == "(") - (sign == ")")
+        if sign == "|" and depth == 0 and not quoted:
+            parts.append(text[start:position])
+            start = position + 1
+    return [*parts, text[start:]]
+
+
+def _bare(part: str) -> str:
+    part = part.strip()
+    while part.startswith("(") and part.endswith(")") and part.count("(") - part[1:-1].count("(") == 1:
+        inner = part[1:-1].strip()
+        if _closes_early(inner):
+            break
+        part = inner
+    return part
+
+
+def _closes_early(inner: str) -> bool:
+    depth = 0
+    for sign in inner:
+        depth += (sign == "(") - (sign == ")")
+        if depth < 0:
+            return True
+    return False
+
+
+def _is_about(part: str, resource_type: str) -> bool:
+    first = re.match(r"\(*([A-Za-z]+)", part)
+    return first is None or first[1] in (resource_type, "Resource", "DomainResource") or first[1][0].islower()
+
+
+def _compile(part: str, resource_type: str, structures: Structures) -> Expression:
+    first, _, rest = part.partition(".")
+    rest = rest if first in (resource_type, "Resource", "DomainResource") else part
+    return _Builder(resource_type, structures).build(rest) or Expression(_evaluated(part, structures))
+
+
+class _Builder:
+    """Follows one path through the tables of R4 and notes the steps."""
+
+    def __init__(self, resource_type: str, structures: Structures) -> None:
+        self.structures = structures
+        self.at = resource_type  # path of the element that was reached; empty when it is not known
+        self.element: Element | None = None
+        self.steps: list[_Step] = []
+        self.names: list[str] = []  # the keys, as long as every step is one
+        self.choice: str = ""  # name of the choice element that was reached, whose type is not known yet
+        self.targets: tuple[str, ...] = ()
+
+    def build(self, text: str) -> Expression | None:
+        """Return the compiled path, or None when it has another shape."""
+        position = 0
+        while position < len(text):
+            match = _STEP.match(text, position)
+            if match is None or not self._step(match):
+                return None
+            position = match.end()
+        self._settle(None)
+        binding = self.element.binding if self.element else None
+        is_code = self.element is not None and any(each.code == "code" for each in self.element.types)
+        extract = _fields(tuple(self.names)) if len(self.names) == len(self.steps) else _stepped(self.steps)
+        return Expression(extract, self.targets, (binding[1],) if binding and is_code else ())
+
+    def _step(self, match: re.Match[str]) -> bool:
+        if type_name := match["type"] or match["as"]:
+            self._settle(type_name)
+            return True
+        self._settle(None)
+        if name := match["name"]:
+            return self._name(name)
+        if match["url"]:
+            self.at, self.element = "Extension", None
+            self.steps.append(_extension(match["url"]))
+        elif match["target"]:
+            self.targets = (*self.targets, match["target"])
+            self.steps.append(_where_target(match["target"]))
+        else:
+            self.steps.append(_where_equal(match["key"], match["value"]))
+        return True
+
+    def _name(self, name: str) -> bool:
+        self.element = next((child for child in self.structures.children(self.at) if child.name == name), None)
+        if self.element is None:
+            return False
+        if self.element.is_choice:
+            self.choice = name
+            return True
+        found = self.structures.child(self.at, name)
+        self.at = found[2] if found else ""
+        self.names.append(name)
+        self.steps.append(_field((name,)))
+        return True
+
+    def _settle(self, type_name: str | None) -> None:
+        """Turn a choice that was reached into its keys: that of `type_name`, or of every type."""
+        if not self.choice or self.element is None:
+            return
+        types = (type_name,) if type_name else tuple(each.code for each in self.element.types)
+        keys = tuple(self.choice + each[0].upper() + each[1:] for each in types)
+        self.at, self.choice = types[0] if len(types) == 1 else "", ""
+        self.names += keys if len(keys) == 1 else ()
+        self.steps.append(_field(keys))
+
+
+def _fields(names: tuple[str, ...]) -> Extract:
+    def extract(resource: Resource, _: Resource) -> Values:
+        values: Values = [resource]
+        for name in names:
+            found: Values = []
+            for value in values:
+                child = value.get(name)
+                if type(child) is list:
+                    found += child
+                elif child is not None:
+                    found.append(child)
+            if not found:
+                return found
+            values = found
+        return values if None not in values else [value for value in values if value is not None]
+
+    return extract
+
+
+def _stepped(steps: list[_Step]) -> Extract:
+    def extract(resource: Resource, container: Resource) -> Values:
+        values: Values = [resource]
+        for step in steps:
+            values = step(values, container)
+            if not values:
+                break
+        return values
+
+    return extract
+
+
+def _joined(extracts: list[Extract]) -> Extract:
+    def extract(resource: Resource, container: Resource) -> Values:
+        return [value for each in extracts for value in each(resource, container)]
+
+    return extract
+
+
+def _evaluated(part: str, structures: Structures) -> Extract:
+    evaluate = path.compile(part, structures)
+
+    def extract(resource: Resource, container: Resource) -> Values:
+        return evaluate(resource, path.Environment(resource, container))
+
+    return extract
+
+
+def _field(keys: tuple[str, ...]) -> _Step:
+    def step(values: Values, _: Resource) -> Values:
+        found: Values = []
+        for value in values:
+            for key in keys:
+                child = value.get(key)
+                found += child if type(child) is list else (child,) if child is not None else ()
+        return found
+
+    return step
+
+
+def _extension(url: str) -> _Step:
+    def step(values: Values, _: Resource) -> Values:
+        return [each for value in values for each in value.get("extension", ()) if each.get("url") == url]
+
+    return step
+
+
+def _where_equal(key: str, wanted: str) -> _Step:
+    def step(values: Values, _: Resource) -> Values:
+        return [value for value in values if value.get(key) == wanted]
+
+    return step
+
+
+def _where_target(resource_type: str) -> _Step:
+    """Keep references to `resource_type`.
+
+    Laxer than FHIRPath: a reference that does not tell its type, such as a logical one, is kept (MHD-66-15).
+    """
+
+    def step(values: Values, container: Resource) -> Values:
+        return [value for value in values if resource_type_of(value, container) in (resource_type, "")]
+
+    return step

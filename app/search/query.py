@@ -1,0 +1,174 @@
+"""Query string -> Query: what is asked, in which order, and how much of it.
+
+A name and value that this server does not know is left out of the query and of what it says it applied, or refused
+when the client asked for strict handling. A value or modifier that a known parameter cannot read is always refused;
+all refusals of a query are told at once.
+
+Spec: FHIR R4 search.html; MHD-GEN-20 to MHD-GEN-27, MHD-66-05 to MHD-66-07, MHD D-07.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from app.fhir.outcome import FhirError, Issue
+from app.search import page, result
+from app.search.ask import Pair, ask
+from app.search.criteria import EVERYTHING, Criterion
+from app.search.definitions import Definitions
+from app.search.page import Paging, Position
+from app.search.result import Include, Sort
+
+__all__ = ["Include", "Paging", "Position", "Query", "Sort", "parse"]
+
+_PAGING = Paging()
+
+# Read by the edge; here they are known, and mean nothing.
+_OF_THE_EDGE = ("_format", "_pretty")
+# The official statements spell it so (MHD D-07).
+_ALIASES = {"_lastupdated": "_lastUpdated"}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a search asks.
+
+    Attributes:
+        criterion: what a result must meet.
+        sort: keys in order. Ids descending decide among equals, and alone when there are no keys: no later change of
+            a record moves it, so a client that pages sees each record once.
+        count: results on a page; 0: only the total is asked for.
+        after: the last record of the page before; None on the first page.
+        total: `none`, `estimate`, `accurate`; empty when the client did not say.
+        applied: the pairs that were understood, as sent, without the page token: for `self` and `next` links.
+        ignored: names that were not understood.
+        summary: `true`, `text`, `data`, `count`, `false`; empty when the client did not say.
+        elements: names of top-level elements to return; empty for all.
+        fingerprint: for page tokens.
+    """
+
+    resource_type: str
+    criterion: Criterion = EVERYTHING
+    sort: tuple[Sort, ...] = ()
+    count: int = _PAGING.default_count
+    after: Position | None = None
+    total: str = ""
+    applied: tuple[Pair, ...] = ()
+    ignored: tuple[str, ...] = ()
+    summary: str = ""
+    elements: tuple[str, ...] = ()
+    includes: tuple[Include, ...] = ()
+    fingerprint: str = ""
+
+
+def parse(
+    definitions: Definitions,
+    resource_type: str,
+    pairs: Sequence[Pair],
+    *,
+    base_url: str,
+    strict: bool = False,
+    paging: Paging = _PAGING,
+) -> Query:
+    """Return what `pairs`, the decoded names and values of a query, ask of `resource_type`.
+
+    Args:
+        pairs: order and repeats kept; a repeated name is "and", a comma in a value "or".
+        base_url: this server's, so that its absolute URLs are known.
+        strict: refuse what is otherwise ignored (`Prefer: handling=strict`).
+
+    Raises:
+        FhirError: `value` (400) for a value that its parameter cannot read, `not-supported` (400) for an unknown
+            modifier, and for an unknown parameter when `strict`.
+    """
+    reading = _Reading(definitions, base_url, paging, Query(resource_type, count=paging.default_count))
+    for name, text in pairs:
+        if text:
+            reading.read(_ALIASES.get(name, name), text, (name, text))
+    if strict:
+        reading.refuse_ignored()
+    return reading.finish()
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A query while it is read."""
+
+    definitions: Definitions
+    base_url: str
+    paging: Paging
+    query: Query
+    asked: list[Pair] = field(default_factory=list)
+    applied: list[Pair] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+    token: str = ""
+
+    def read(self, name: str, text: str, sent: Pair) -> None:
+        """Take one pair into the query, or note why not."""
+        try:
+            is_known = self._shape(name, text) or self._ask(name, text)
+        except FhirError as error:
+            self.issues += error.issues
+            return
+        if name != page.PARAMETER:
+            self.applied.append(sent) if is_known else self.ignored.append(name)
+
+    def refuse_ignored(self) -> None:
+        """Turn what was ignored into refusals."""
+        of_type = self.query.resource_type
+        for name in dict.fromkeys(self.ignored):
+            message = f"Search parameter `{name[:64]}` is not supported for `{of_type}`."
+            self.issues.append(Issue("not-supported", message))
+
+    def finish(self) -> Query:
+        """Return the query, or raise all that is wrong with it."""
+        if self.issues:
+            raise FhirError.of(self.issues)
+        query = self.query
+        mark = page.fingerprint(query.resource_type, [*self.asked, *((str(key), "") for key in query.sort)])
+        return replace(
+            query,
+            criterion=ask(self.definitions, query.resource_type, self.asked, self.base_url) or EVERYTHING,
+            after=page.position(self.token, mark, self.paging.key) if self.token else None,
+            applied=tuple(self.applied),
+            ignored=tuple(dict.fromkeys(self.ignored)),
+            fingerprint=mark,
+        )
+
+    def _ask(self, name: str, text: str) -> bool:
+        if ask(self.definitions, self.query.resource_type, [(name, text)], self.base_url) is None:
+            return False
+        self.asked.append((name, text))
+        return True
+
+    def _shape(self, name: str, text: str) -> bool:
+        """Take a parameter that shapes the result; tell whether it is one that is understood."""
+        query = self.query
+        match name.partition(":")[0]:
+            case "_count":
+                self.query = replace(query, count=result.count(text, self.paging.max_count))
+            case "_total":
+                self.query = replace(query, total=result.one_of(name, text, result.TOTALS))
+            case "_summary":
+                self._summarise(result.one_of(name, text, result.SUMMARIES))
+            case "_elements":
+                self.query = replace(query, elements=tuple(each.strip() for each in text.split(",") if each.strip()))
+            case "_sort":
+                keys = result.sort(self.definitions, query.resource_type, text)
+                self.query = replace(query, sort=query.sort + (keys or ()))
+                return keys is not None
+            case "_include" | "_revinclude":
+                added = result.include(self.definitions, name, text)
+                self.query = replace(query, includes=query.includes + ((added,) if added else ()))
+                return added is not None
+            case page.PARAMETER:
+                self.token = text
+            case other:
+                return other in _OF_THE_EDGE
+        return True
+
+    def _summarise(self, summary: str) -> None:
+        count = 0 if summary == "count" else self.query.count
+        self.query = replace(self.query, summary=summary, count=count)
