@@ -1,4 +1,4 @@
-"""A record of the store: what is kept of a resource's version, and how it becomes a document of MongoDB and comes back."""
+"""A record of the store: what is kept of a version of a resource, as MongoDB holds it and as others see it."""
 
 from __future__ import annotations
 

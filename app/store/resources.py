@@ -10,15 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import CollectionInvalid, DuplicateKeyError
 
 from app.fhir.outcome import FhirError
 from app.search.criteria import Criterion
 from app.search.definitions import Definitions
-from app.search.query import Position, Query
+from app.search.page import Position
+from app.search.query import Query
 from app.store.change import Change, Create, KeyTaken
 from app.store.commit import Commit
-from app.store.content import ContentStore, content_of
+from app.store.content import ContentStore
 from app.store.driver import Connection, Document, failures_told
 from app.store.record import Kept, history_key, kept, record, to_milliseconds
 
@@ -147,9 +148,6 @@ class Store:
             found = await self._database["unique_key"].find({"_id": {"$in": list(keys)}}).to_list(None)
         return {key["_id"]: key["holder"] for key in found}
 
-    async def purge(self, resource_type: str, id: str) -> None:  # noqa: A002
-        """Remove a record with all its versions, keys and documents, as if it never had been."""
-
     async def _insert(self, resource_type: str, made: Document) -> Kept:
         """Insert the only write of a commit, which is atomic without a transaction."""
         try:
@@ -157,6 +155,13 @@ class Store:
         except DuplicateKeyError as error:
             raise KeyTaken(f"{resource_type}/{made['_id']}") from error
         return kept(resource_type, made["_id"], made)
+
+    async def _create_collection(self, name: str) -> None:
+        """Create a collection, unless another worker that starts at the same time is faster."""
+        try:
+            await self._database.create_collection(name)
+        except CollectionInvalid:
+            pass
 
     async def _absent(self, resource_type: str, id: str) -> FhirError:  # noqa: A002
         name = f"{resource_type}/{id}"
