@@ -1,0 +1,171 @@
+"""The CapabilityStatement: computed from the transactions and the loaded profile packages, repeated nowhere.
+
+Spec: FHIR R4 capabilitystatement.html, http.html#capabilities; ITI TF-2 Appendix Z.3; MHD-CS-01 to MHD-CS-12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from app import __version__
+from app.fhir.packages import Packages
+from app.fhir.resource import Resource, instant, to_json
+from app.search.definitions import Definitions
+from app.transaction import Context, FhirJson, Interaction, RequestMessage, ResponseMessage, Transaction
+
+NAME = "FHIR document sharing server"
+SECURITY = (
+    "This server does not check who asks: access control belongs in front of it. "
+    "IHE recommends node authentication (ATNA, TLS 1.2 or newer) and encourages IUA or SMART on FHIR."
+)
+
+# Code systems of the interactions: FHIR R4 valueset-type-restful-interaction, valueset-system-restful-interaction.
+TYPE_INTERACTIONS = (
+    "read vread update patch delete history-instance history-type create search-type".split()  # noqa: SIM905 - a list of codes
+)
+SYSTEM_INTERACTIONS = "transaction batch search-system history-system".split()  # noqa: SIM905
+
+
+class MissingDefinitionError(Exception):
+    """A transaction lists a search parameter that no package defines."""
+
+
+def capabilities(transactions: Sequence[Transaction]) -> Transaction:
+    """Return the record of `GET [base]/metadata`, which describes `transactions`; the statement is made once."""
+    made: dict[str, bytes] = {}
+
+    async def read_capabilities(message: RequestMessage, context: Context) -> ResponseMessage:  # noqa: ARG001
+        """Answer a capabilities interaction: 200 and the CapabilityStatement."""
+        if context.base_url not in made:
+            made[context.base_url] = to_json(capability_statement(transactions, context))
+        return ResponseMessage(200, FhirJson(made[context.base_url]))
+
+    interaction = Interaction("capabilities", "GET", "metadata", read_capabilities, summary="What this server can do")
+    return Transaction("", "Capabilities", "", "", (interaction,))
+
+
+def require_definitions(transactions: Iterable[Transaction], definitions: Definitions) -> None:
+    """Refuse to start with a search parameter that cannot be searched.
+
+    Raises:
+        MissingDefinitionError: names the transaction and the parameter.
+    """
+    for transaction in transactions:
+        for resource_type, codes in transaction.search_parameters.items():
+            for code in codes:
+                if definitions.get(resource_type, code) is None:
+                    raise MissingDefinitionError(
+                        f"{transaction.code}: no package in the folder of profiles defines the search parameter "
+                        f"`{code}` of `{resource_type}`."
+                    )
+
+
+def capability_statement(transactions: Sequence[Transaction], context: Context) -> Resource:
+    """Return the CapabilityStatement of `transactions`; its date is the current time."""
+    from fhir.resources.R4B.capabilitystatement import CapabilityStatement  # noqa: PLC0415 - 0.1 s, and rarely asked for
+
+    named = dict.fromkeys(url for transaction in transactions for url in transaction.instantiates)
+    statement: Resource = {
+        "name": "FhirDocumentSharingServer",
+        "title": NAME,
+        "status": "active",
+        "date": instant(context.now()),
+        "kind": "instance",
+        "instantiates": list(named),
+        "implementationGuide": list(_guides(transactions, context.packages)),
+        "software": {"name": NAME, "version": __version__},
+        "implementation": {"description": NAME, "url": context.base_url},
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+xml", "application/fhir+json", "xml", "json"],
+        "rest": [_rest(transactions, context.definitions)],
+    }
+    composed = CapabilityStatement.model_validate({name: value for name, value in statement.items() if value})
+    return {"resourceType": "CapabilityStatement", **composed.model_dump(mode="json", exclude_none=True)}
+
+
+def _guides(transactions: Sequence[Transaction], packages: Packages) -> Iterator[str]:
+    """Yield the guide of each package that one of `transactions` refers to."""
+    urls = [url for transaction in transactions for url in _canonicals(transaction)]
+    for info in packages.listed():
+        if info.canonical and any(url.startswith(f"{info.canonical}/") for url in urls):
+            yield f"{info.canonical}/ImplementationGuide/{info.id}"
+
+
+def _canonicals(transaction: Transaction) -> Iterator[str]:
+    yield transaction.audit_profile
+    yield from transaction.instantiates
+    yield from (url for urls in transaction.supported_profiles.values() for url in urls)
+    yield from (interaction.operation for interaction in transaction.interactions)
+
+
+def _rest(transactions: Sequence[Transaction], definitions: Definitions) -> Resource:
+    types = sorted({one.resource_type for _, one in _interactions(transactions) if one.resource_type})
+    system = {
+        one.code: _system_interaction(transaction, one)
+        for transaction, one in _interactions(transactions)
+        if one.code in SYSTEM_INTERACTIONS and not one.resource_type
+    }
+    rest: Resource = {
+        "mode": "server",
+        "documentation": "\n".join(f"* {_title(transaction)}" for transaction in transactions if transaction.code),
+        "security": {"cors": False, "description": SECURITY},
+        "resource": [_resource(name, transactions, definitions) for name in types],
+        "interaction": list(system.values()),
+        "operation": _operations(transactions, ""),
+    }
+    return {name: value for name, value in rest.items() if value}
+
+
+def _system_interaction(transaction: Transaction, interaction: Interaction) -> Resource:
+    return {"code": interaction.code, "documentation": _documentation(transaction)}
+
+
+def _resource(resource_type: str, transactions: Sequence[Transaction], definitions: Definitions) -> Resource:
+    """Return what is offered for one resource type by all `transactions` together."""
+    codes = {one.code for _, one in _interactions(transactions) if one.resource_type == resource_type}
+    profiles = dict.fromkeys(url for each in transactions for url in each.supported_profiles.get(resource_type, ()))
+    parameters = dict.fromkeys(code for each in transactions for code in each.search_parameters.get(resource_type, ()))
+    titles = [_title(each) for each in transactions if any(one.resource_type == resource_type for one in each.interactions)]
+    resource: Resource = {
+        "type": resource_type,
+        "supportedProfile": list(profiles),
+        "documentation": "; ".join(dict.fromkeys(filter(None, titles))),
+        "interaction": [{"code": code} for code in TYPE_INTERACTIONS if code in codes],
+        "searchParam": [_parameter(resource_type, code, definitions) for code in parameters],
+        "operation": _operations(transactions, resource_type),
+    }
+    if "vread" in codes:
+        resource["versioning"] = "versioned"
+    if "read" in codes:
+        resource["conditionalRead"] = "full-support"
+    return {name: value for name, value in resource.items() if value}
+
+
+def _parameter(resource_type: str, code: str, definitions: Definitions) -> Resource:
+    found = definitions.get(resource_type, code)
+    if found is None:
+        raise MissingDefinitionError(f"No package defines the search parameter `{code}` of `{resource_type}`.")
+    parameter = {"name": code, "type": found.type}
+    return {**parameter, "definition": found.url} if found.url else parameter
+
+
+def _operations(transactions: Sequence[Transaction], resource_type: str) -> list[Resource]:
+    """Return the operations of a resource type, or of the system; the name is without `$`."""
+    found = {
+        one.operation: one.path.rpartition("$")[2]
+        for _, one in _interactions(transactions)
+        if one.operation and one.resource_type == resource_type
+    }
+    return [{"name": name, "definition": url} for url, name in found.items()]
+
+
+def _interactions(transactions: Sequence[Transaction]) -> Iterator[tuple[Transaction, Interaction]]:
+    return ((transaction, one) for transaction in transactions for one in transaction.interactions)
+
+
+def _documentation(transaction: Transaction) -> str:
+    return ": ".join(filter(None, (_title(transaction), transaction.documentation)))
+
+
+def _title(transaction: Transaction) -> str:
+    return f"{transaction.name} [{transaction.code}], {transaction.server}" if transaction.code else ""

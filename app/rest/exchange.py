@@ -1,0 +1,67 @@
+"""One request from HTTP to HTTP, in the order in which it happens."""
+
+from __future__ import annotations
+
+import re
+from secrets import token_hex
+from time import perf_counter
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.fhir.outcome import FhirError, outcome_of
+from app.rest.body import Limits
+from app.rest.decode import decode
+from app.rest.log import log_failure, log_request
+from app.rest.long_strings import discard_all
+from app.rest.media import encode, wanted
+from app.transaction import Context, Interaction, RequestMessage, ResponseMessage, Transaction
+
+# A request id that the caller chose is kept when it is harmless in a log and in a header field.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._~:+/=-]{1,128}")
+
+
+async def exchange(
+    http: Request, transaction: Transaction, interaction: Interaction, context: Context, limits: Limits
+) -> Response:
+    """Answer `http` with `interaction`."""
+    started, request_id = perf_counter(), request_id_of(http)
+    form, message = wanted(http), None
+    try:
+        message, form = await decode(http, interaction, context, limits, request_id)
+        response = await interaction.handle(message, context)
+    except Exception as error:  # noqa: BLE001 - whatever happens becomes an OperationOutcome
+        if not isinstance(error, FhirError):
+            log_failure(transaction, request_id)
+        response = failure(error)
+    await _discard_refused(message, response, context)
+    log_request((transaction, interaction), response.status, started, request_id)
+    return encode(response, http, form, context, request_id)
+
+
+def refuse(http: Request, error: Exception, context: Context) -> Response:
+    """Answer a request that no interaction is there for."""
+    started, request_id = perf_counter(), request_id_of(http)
+    response = failure(error)
+    log_request(None, response.status, started, request_id)
+    return encode(response, http, wanted(http), context, request_id)
+
+
+def failure(error: Exception) -> ResponseMessage:
+    """Return the answer to a request that `error` ended."""
+    return ResponseMessage(*outcome_of(error), error.headers if isinstance(error, FhirError) else {})
+
+
+def request_id_of(http: Request) -> str:
+    """Return the caller's `X-Request-Id` when it is 1 to 128 harmless characters, else a new one."""
+    sent = http.headers.get("x-request-id", "")
+    return sent if _REQUEST_ID.fullmatch(sent) else token_hex(16)
+
+
+async def _discard_refused(message: RequestMessage | None, response: ResponseMessage, context: Context) -> None:
+    """Remove the documents of a refused submission; after a fault of ours it is not known whether they were committed.
+
+    What is left then is swept later, once it is certain that no record refers to it.
+    """
+    if message and message.content and 400 <= response.status < 500:
+        await discard_all(context.store.content, dict(message.content))
