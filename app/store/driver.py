@@ -22,6 +22,7 @@ from pymongo.errors import (
     ExecutionTimeout,
     OperationFailure,
     PyMongoError,
+    ServerSelectionTimeoutError,
     WTimeoutError,
 )
 from pymongo.read_concern import ReadConcern
@@ -52,6 +53,8 @@ SNAPSHOT = ReadConcern("snapshot")
 # A transaction that met another one is tried again, at first after some 2 ms, then later and later, for so long.
 RETRY_S = 10.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.1
+
+_BSON_TOO_LARGE = 10334
 
 UNREACHABLE = "The database does not answer. Try again in a moment."
 TOO_SLOW = "The database took too long. Try again, or ask for less."
@@ -92,7 +95,7 @@ class Connection:
                 try:
                     return await self._attempt(session, work, deadline)
                 except PyMongoError as error:
-                    if not error.has_error_label("TransientTransactionError") or _is_past(deadline):
+                    if not _is_worth_another_try(error) or _is_past(deadline):
                         raise
                 await asyncio.sleep(pause_s)
         raise AssertionError("the pauses never end")
@@ -149,6 +152,8 @@ def failures_told() -> Iterator[None]:
     except ConnectionFailure as error:
         raise FhirError("transient", UNREACHABLE) from error
     except OperationFailure as error:
+        if error.code == _BSON_TOO_LARGE:
+            raise FhirError("too-long", TOO_LARGE) from error
         if error.has_error_label("TransientTransactionError") or error.has_error_label("RetryableWriteError"):
             raise FhirError("transient", UNREACHABLE) from error
         raise
@@ -173,6 +178,11 @@ async def _abort(session: Session) -> None:
             await session.abort_transaction()
     except PyMongoError:
         pass  # the server aborts it by itself; the failure that led here is the one to tell
+
+
+def _is_worth_another_try(error: PyMongoError) -> bool:
+    """Whether the transaction met another one, or its server went away; where none was found, we have waited already."""
+    return error.has_error_label("TransientTransactionError") and not isinstance(error, ServerSelectionTimeoutError)
 
 
 def _pauses() -> Iterator[float]:

@@ -47,7 +47,7 @@ def record(
 
 def past(resource_type: str, current: Document) -> Document:
     """Return what the history keeps of a record that is about to be replaced: all but its terms."""
-    kept = {name: current[name] for name in ("version", "updated", "json", "content") if name in current}
+    kept: Document = {name: current[name] for name in ("version", "updated", "json", "content") if name in current}
     return {"_id": history_key(resource_type, current["_id"], current["version"]), **kept}
 
 

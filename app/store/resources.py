@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeGuard
 
-from pymongo.errors import CollectionInvalid, DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from app.fhir.outcome import FhirError
 from app.search.criteria import Criterion
@@ -27,6 +28,8 @@ __all__ = ["Found", "Kept", "Store"]
 
 # What a read returns of a record: all but its terms.
 _WITHOUT_INDEX = {"index": 0}
+
+_NAMESPACE_EXISTS = 48
 
 # The collections that belong to no resource type.
 OWN_COLLECTIONS = ("history", "deleted", "unique_key", "staged_content", "content_chunk")
@@ -100,8 +103,8 @@ class Store:
             if isinstance(change, Create)
         }
         with failures_told():
-            if len(changes) == len(new) == 1 and _is_one_write(changes[0]):
-                return (await self._insert(changes[0].resource["resourceType"], new[0]),)
+            if len(changes) == 1 and _is_one_insert(change := changes[0]):
+                return (await self._insert(change.resource["resourceType"], new[0]),)
             work = Commit(self._database, self.content, self._definitions, now, changes, new)
             return await self._connection.in_transaction(work.run)
 
@@ -159,9 +162,10 @@ class Store:
     async def _create_collection(self, name: str) -> None:
         """Create a collection, unless another worker that starts at the same time is faster."""
         try:
-            await self._database.create_collection(name)
-        except CollectionInvalid:
-            pass
+            await self._database.command("create", name)
+        except OperationFailure as error:
+            if error.code != _NAMESPACE_EXISTS:
+                raise
 
     async def _absent(self, resource_type: str, id: str) -> FhirError:  # noqa: A002
         name = f"{resource_type}/{id}"
@@ -170,5 +174,7 @@ class Store:
         return FhirError("not-found", f"There is no {name}.")
 
 
-def _is_one_write(change: Change) -> bool:
-    return isinstance(change, Create) and not change.unique and not (change.content and change.content.data is None)
+def _is_one_insert(change: Change) -> TypeGuard[Create]:
+    return (
+        isinstance(change, Create) and not change.unique and (change.content is None or change.content.data is not None)
+    )
