@@ -26,8 +26,6 @@ _PAGING = Paging()
 
 # Read by the edge; here they are known, and mean nothing.
 _OF_THE_EDGE = ("_format", "_pretty")
-# The official statements spell it so (MHD D-07).
-_ALIASES = {"_lastupdated": "_lastUpdated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ def parse(
     reading = _Reading(definitions, base_url, paging, Query(resource_type, count=paging.default_count))
     for name, text in pairs:
         if text:
-            reading.read(_ALIASES.get(name, name), text, (name, text))
+            reading.read(result.ALIASES.get(name, name), text, (name, text))
     if strict:
         reading.refuse_ignored()
     return reading.finish()

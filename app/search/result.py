@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from app.fhir.outcome import FhirError
 from app.search.definitions import Definitions
 
+# The official statements spell it so (MHD D-07).
+ALIASES = {"_lastupdated": "_lastUpdated"}
 TOTALS = ("none", "estimate", "accurate")
 SUMMARIES = ("true", "text", "data", "count", "false")
 
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """One sort key: a parameter's code, `_id` or `_lastUpdated`."""
+    """One sort key: a parameter's code, its search type, and the direction; `_id` and `_lastUpdated` are codes too."""
 
     parameter: str
+    type: str
     descending: bool = False
 
 
@@ -44,12 +47,14 @@ class Include:
 
 def sort(definitions: Definitions, resource_type: str, text: str) -> tuple[Sort, ...] | None:
     """Return the keys of `_sort`, `-date,_id`; None when one of them is not a parameter of `resource_type`."""
-    keys = tuple(Sort(_alias(each.strip().lstrip("-")), each.strip().startswith("-")) for each in text.split(","))
-    return (
-        keys
-        if all("." not in key.parameter and definitions.get(resource_type, key.parameter) for key in keys)
-        else None
-    )
+    keys = []
+    for each in text.split(","):
+        code = each.strip().removeprefix("-")
+        parameter = definitions.get(resource_type, ALIASES.get(code, code)) if "." not in code else None
+        if parameter is None:
+            return None
+        keys.append(Sort(parameter.code, parameter.type, each.strip().startswith("-")))
+    return tuple(keys)
 
 
 def include(definitions: Definitions, name: str, text: str) -> Include | None:
@@ -93,7 +98,3 @@ def one_of(name: str, text: str, expected: tuple[str, ...]) -> str:
 def wrong(name: str, reason: str) -> FhirError:
     """Return the refusal of a value of the parameter `name`."""
     return FhirError("value", f"Search parameter `{name}`: {reason}.")
-
-
-def _alias(name: str) -> str:
-    return "_lastUpdated" if name == "_lastupdated" else name

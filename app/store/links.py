@@ -1,0 +1,51 @@
+"""Chains to stored resources: turned into plain references before a filter is made.
+
+Spec: FHIR R4 search.html#chaining; MHD-GEN-25.
+"""
+
+from __future__ import annotations
+
+from asyncio import gather
+from collections.abc import Awaitable, Callable, Sequence
+
+from app.fhir.outcome import FhirError
+from app.search.criteria import NOTHING, All, Any, Criterion, Embedded, Linked, Not, Terms, all_of, any_of
+
+# (resource type, criterion, limit) -> the ids of at most so many records that meet it.
+FindIds = Callable[[str, Criterion, int], Awaitable[Sequence[str]]]
+
+# How many targets a chain may find before it costs more than a search should.
+MAX_LINKED = 1_000
+
+
+async def resolve_links(criterion: Criterion, find_ids: FindIds) -> Criterion:
+    """Return `criterion` with each link turned into references to the stored resources that meet its criterion.
+
+    Raises:
+        FhirError: `too-costly` (400) when a link is met by more than `MAX_LINKED` resources.
+    """
+    match criterion:
+        case Linked():
+            return await _resolve_link(criterion, find_ids)
+        case All(criteria):
+            return all_of(await gather(*(resolve_links(each, find_ids) for each in criteria)))
+        case Any(criteria):
+            return any_of(await gather(*(resolve_links(each, find_ids) for each in criteria)))
+        case Not(below):
+            return Not(await resolve_links(below, find_ids))
+        case Embedded(parameter, below):
+            resolved = await resolve_links(below, find_ids)
+            return NOTHING if resolved == NOTHING else Embedded(parameter, resolved)
+        case _:
+            return criterion
+
+
+async def _resolve_link(link: Linked, find_ids: FindIds) -> Criterion:
+    below = await resolve_links(link.criterion, find_ids)
+    ids = await find_ids(link.resource_type, below, MAX_LINKED + 1) if below != NOTHING else ()
+    if len(ids) > MAX_LINKED:
+        message = (
+            f"More than {MAX_LINKED} resources of type `{link.resource_type}` match the chain on `{link.parameter}`."
+        )
+        raise FhirError("too-costly", f"{message} Ask for less.")
+    return Terms(link.parameter, tuple(f"{link.resource_type}/{each}" for each in ids)) if ids else NOTHING

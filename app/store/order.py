@@ -1,0 +1,80 @@
+"""In which order results come, and where a page begins.
+
+Sorting uses the first term of a parameter, `index.<parameter>.0`, which is a single value; so nothing is stored for
+sorting alone. A record without the parameter comes first when ascending, last when descending, as MongoDB has it.
+Ids, descending, decide among equals, and alone when no order was asked for: a record's id never changes, so a client
+that pages while others write sees each record once. Ids that begin with the time make this "newest first".
+
+Spec: FHIR R4 search.html#sort; http.html#paging; MHD-66-22. Architecture, decision 16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.search.criteria import Criterion
+from app.search.page import Position
+from app.search.result import Sort
+from app.store.filter import INDEX, RECORD, Filter, to_filter, together
+
+
+def sort_keys(sort: Sequence[Sort]) -> list[tuple[str, int]]:
+    """Return the sort as pairs of field and direction; ids, descending, decide among equals."""
+    keys: dict[str, int] = {}
+    for each in sort:
+        keys.setdefault(sort_field(each), -1 if each.descending else 1)
+    keys.setdefault("_id", -1)
+    return list(keys.items())
+
+
+def sort_field(key: Sort) -> str:
+    """Return the field whose value orders records by `key`."""
+    first = f"{INDEX}{key.parameter}.0"
+    return RECORD.get(key.parameter) or (f"{first}.start" if key.type == "date" else first)
+
+
+def projection(sort: Sequence[Sort]) -> Filter:
+    """Return what a search must read of a record, beside `json`, `version` and `updated`, to know its position."""
+    return {f"{INDEX}{each.parameter}": {"$slice": 1} for each in sort if each.parameter not in RECORD}
+
+
+def position(record: Filter, sort: Sequence[Sort]) -> Position:
+    """Return the position of `record`, read with `projection`, in the order of `sort`."""
+    return Position(tuple(_value(record, each) for each in sort), record["_id"])
+
+
+def after(sort: Sequence[Sort], last: Position) -> Filter:
+    """Return the filter for the records that come behind `last` in the order of `sort`."""
+    fields = [(sort_field(key), key.descending, value) for key, value in zip(sort, last.values, strict=True)]
+    branches: list[Filter] = []
+    equal: Filter = {}
+    for field, is_descending, value in (*fields, ("_id", True, last.id)):
+        if field in equal:
+            continue
+        if (beyond := _beyond(field, value, is_descending=is_descending)) is not None:
+            branches.append(together([equal, beyond]))
+        equal = {**equal, field: value}
+    return branches[0] if len(branches) == 1 else {"$or": branches}
+
+
+def page_filter(criterion: Criterion, sort: Sequence[Sort], start: Position | None) -> Filter:
+    """Return the filter for the records that meet `criterion` and come behind `start`, if there is one."""
+    found = to_filter(criterion)
+    return together([found, after(sort, start)]) if start else found
+
+
+def _beyond(field: str, value: Any, *, is_descending: bool) -> Filter | None:
+    if not is_descending:
+        return {field: {"$ne": None} if value is None else {"$gt": value}}
+    if value is None:
+        return None
+    # Only the record's own fields are never missing; for them the bound alone lets an index do the work.
+    return {field: {"$lt": value}} if field in RECORD.values() else {"$or": [{field: {"$lt": value}}, {field: None}]}
+
+
+def _value(record: Filter, key: Sort) -> Any:
+    if key.parameter in RECORD:
+        return record[RECORD[key.parameter]]
+    first = next(iter(record.get("index", {}).get(key.parameter, ())), None)
+    return first["start"] if isinstance(first, dict) else first
