@@ -26,6 +26,7 @@ from app.fhir.structure import Structures
 __all__ = ["PackageInfo", "Packages", "load"]
 
 CORE = "hl7.fhir.r4.core"
+_Index = dict[tuple[str, str], list[tuple[PackageInfo, Entry]]]
 SEVERITIES = ("off", "warn", "enforce")
 
 
@@ -44,10 +45,10 @@ class Packages:
         core = next(info.path for info, _ in self._packages if info.id == CORE)
         self.structures = Structures(core / "types")
         self._patterns: dict[str, str] = orjson.loads((core / "code-patterns.json").read_bytes())
-        self._entries: dict[tuple[str, str], list[tuple[PackageInfo, Entry]]] | None = None
-        self._resources: dict[str, Resource | None] = {}
+        self._entries: _Index | None = None
+        self._resources: dict[tuple[str, str], Resource] = {}
         self._codes: dict[str, Codes | None] = {}
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
 
     def listed(self) -> tuple[PackageInfo, ...]:
         """Return the enabled packages, each after those it depends on."""
@@ -73,7 +74,9 @@ class Packages:
         """Return the pairs (system, code) of a value set; None when it is unknown or cannot be enumerated."""
         if value_set_url not in self._codes:
             value_set = self.value_set(value_set_url)
-            self._codes[value_set_url] = expand(value_set, self) if value_set else None
+            if value_set is None:
+                return None
+            self._codes[value_set_url] = expand(value_set, self)
         return self._codes[value_set_url]
 
     def code_pattern(self, value_set_url: str) -> str:
@@ -94,10 +97,12 @@ class Packages:
         return found[0] if found else None
 
     def _cached(self, resource_type: str, url: str) -> Resource | None:
-        key = f"{resource_type} {url}"
+        key = (resource_type, url)
         if key not in self._resources:
-            with self._lock:
-                self._resources[key] = self._read(resource_type, url)
+            resource = self._read(resource_type, url)
+            if resource is None:  # not kept: the URL may be a client's invention
+                return None
+            self._resources.setdefault(key, resource)
         return self._resources[key]
 
     def _read(self, resource_type: str, url: str) -> Resource | None:
@@ -113,19 +118,21 @@ class Packages:
                 return info, entry
         return None
 
-    def _index(self) -> dict[tuple[str, str], list[tuple[PackageInfo, Entry]]]:
+    def _index(self) -> _Index:
         """Return (type, URL) -> who defines it; first the default versions, dependents before what they depend on."""
-        with self._lock:
-            if self._entries is None:
-                self._entries = {}
-                dependents_first = self._packages[::-1]
-                for info, files in sorted(dependents_first, key=lambda each: not each[0].is_default):
-                    self._add(info, files, self._entries)
-            return self._entries
+        if self._entries is None:
+            with self._lock:
+                self._entries = self._entries or self._listing()
+        return self._entries
 
-    def _add(
-        self, info: PackageInfo, files: PackageFiles, index: dict[tuple[str, str], list[tuple[PackageInfo, Entry]]]
-    ) -> None:
+    def _listing(self) -> _Index:
+        index: _Index = {}
+        dependents_first = self._packages[::-1]
+        for info, files in sorted(dependents_first, key=lambda each: not each[0].is_default):
+            self._add(info, files, index)
+        return index
+
+    def _add(self, info: PackageInfo, files: PackageFiles, index: _Index) -> None:
         try:
             for entry in files.entries(self.problems):
                 index.setdefault((entry.resource_type, entry.url), []).append((info, entry))

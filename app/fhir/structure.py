@@ -73,6 +73,9 @@ class Structures:
         """Use the type tables in `folder`; reads only `index.json`, which lists kinds and bases."""
         self._folder = folder
         self._index: dict[str, dict[str, str]] = orjson.loads((folder / "index.json").read_bytes())
+        self._resource_types = tuple(
+            name for name, facts in self._index.items() if facts["kind"] == "resource" and name not in _ABSTRACT
+        )
         self._loaded: set[str] = set()
         self._roots: dict[str, Element] = {}
         self._children: dict[str, tuple[Element, ...]] = {}
@@ -97,7 +100,7 @@ class Structures:
 
     def resource_types(self) -> tuple[str, ...]:
         """Return the 146 resource types that an instance can have, sorted."""
-        return tuple(n for n, facts in self._index.items() if facts["kind"] == "resource" and n not in _ABSTRACT)
+        return self._resource_types
 
     def root(self, type_name: str) -> Element | None:
         """Return the element that stands for the type itself; None when R4 has no such type."""
@@ -131,15 +134,16 @@ class Structures:
             `Extension` is (`Extension.value[x]`, `string`, `string`); for `contained` the type is `Resource`, and the
             path follows from the resource's own type. Ask without the underscore for `_birthDate`.
         """
-        names = self._child.get(path)
-        if names is None:
-            names = self._child[path] = self._names(path)
-        return names.get(json_name)
+        return self.names(path).get(json_name)
 
     def names(self, path: str) -> Mapping[str, Child]:
         """Return every JSON property below `path`, choices spelled out, in the order XML demands."""
-        self.child(path, "")
-        return self._child[path]
+        names = self._child.get(path)
+        if names is None:
+            names = self._names(path)
+            if names:  # a path that nobody knows may be a client's invention, and is not kept
+                self._child[path] = names
+        return names
 
     def invariants(self, type_name: str) -> tuple[Invariant, ...]:
         """Return the invariants of the type as a whole; those of its elements are in `Element.invariants`."""
@@ -180,10 +184,10 @@ class Structures:
                 below.setdefault(parent, []).append(element)
             else:
                 self._roots[type_name] = element
-        for path, elements in below.items():
-            self._children[path] = tuple(elements)
-        for element in [e for elements in below.values() for e in elements if e.content_reference]:
-            self._children[element.path] = self._children[element.content_reference]
+        children = {path: tuple(elements) for path, elements in below.items()}
+        borrowed = [each for elements in below.values() for each in elements if each.content_reference]
+        children |= {each.path: children[each.content_reference] for each in borrowed}
+        self._children.update(children)  # at once: other threads see all of the type or nothing
 
 
 _UNKNOWN: dict[str, str] = {"kind": ""}
