@@ -34,7 +34,7 @@ def capabilities(transactions: Sequence[Transaction]) -> Transaction:
     """Return the record of `GET [base]/metadata`, which describes `transactions`; the statement is made once."""
     made: dict[str, bytes] = {}
 
-    async def read_capabilities(message: RequestMessage, context: Context) -> ResponseMessage:  # noqa: ARG001
+    async def read_capabilities(message: RequestMessage, context: Context) -> ResponseMessage:
         """Answer a capabilities interaction: 200 and the CapabilityStatement."""
         if context.base_url not in made:
             made[context.base_url] = to_json(capability_statement(transactions, context))
@@ -125,7 +125,9 @@ def _resource(resource_type: str, transactions: Sequence[Transaction], definitio
     codes = {one.code for _, one in _interactions(transactions) if one.resource_type == resource_type}
     profiles = dict.fromkeys(url for each in transactions for url in each.supported_profiles.get(resource_type, ()))
     parameters = dict.fromkeys(code for each in transactions for code in each.search_parameters.get(resource_type, ()))
-    titles = [_title(each) for each in transactions if any(one.resource_type == resource_type for one in each.interactions)]
+    titles = [
+        _title(each) for each in transactions if any(one.resource_type == resource_type for one in each.interactions)
+    ]
     resource: Resource = {
         "type": resource_type,
         "supportedProfile": list(profiles),

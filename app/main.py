@@ -2,14 +2,95 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import uuid4
+
 from fastapi import FastAPI
 
-from app.settings import Settings
+from app import __version__, mhd
+from app.capability import NAME, capabilities, require_definitions
+from app.fhir import packages as fhir_packages
+from app.rest.body import Limits
+from app.rest.framework_errors import add_framework_errors
+from app.rest.health import add_health
+from app.rest.log import configure, log
+from app.rest.pages import add_pages
+from app.rest.routes import add_fhir
+from app.search.definitions import Definitions
+from app.settings import Settings, load
+from app.store.driver import connect
+from app.store.resources import Store
+from app.transaction import Context, Transaction
+from app.validation.validator import Validator
+
+# Each IHE profile that this server implements adds its transactions here.
+TRANSACTIONS: tuple[Transaction, ...] = mhd.TRANSACTIONS
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, transactions: tuple[Transaction, ...] = TRANSACTIONS) -> FastAPI:
     """Return the server for `settings`; its parts start and stop with the ASGI lifespan.
 
     While it runs, `app.state.context` is the `Context` that handlers get.
+
+    Raises:
+        DoubleRouteError: two transactions claim one method and path.
     """
-    raise NotImplementedError
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running(settings, transactions) as app.state.context:
+            yield
+
+    app = FastAPI(title=NAME, version=__version__, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
+    served = (*transactions, capabilities(transactions))
+    add_framework_errors(app)
+    add_health(app)
+    add_pages(app, settings.url, served, settings.profiles_dir)
+    add_fhir(app, settings.url, served, Limits(settings.max_body_bytes, settings.max_resource_bytes))
+    return app
+
+
+@asynccontextmanager
+async def running(settings: Settings, transactions: tuple[Transaction, ...] = TRANSACTIONS) -> AsyncIterator[Context]:
+    """Start the parts below HTTP, yield what handlers may reach, and stop the parts again.
+
+    Raises:
+        MissingDefinitionError: a transaction lists a search parameter that no package defines.
+        FhirError: `transient` (503) when MongoDB does not answer.
+    """
+    packages = fhir_packages.load(settings.profiles_dir)
+    definitions = Definitions(packages)
+    require_definitions(transactions, definitions)
+    for problem in (*packages.problems, *definitions.problems):
+        log.warning("profiles: %s", problem)
+    connection = connect(settings.mongodb_url.get_secret_value(), settings.mongodb_driver, settings.mongodb_database)
+    store = Store(connection, definitions)
+    try:
+        await store.ping()
+        await store.ensure(resource_types(transactions))
+        yield Context(
+            store=store,
+            validator=Validator(packages),
+            definitions=definitions,
+            packages=packages,
+            base_url=settings.url,
+            now=lambda: datetime.now(UTC),
+            new_id=lambda: uuid4().hex,
+            switches=settings.switches,
+        )
+    finally:
+        await store.close()
+
+
+def resource_types(transactions: tuple[Transaction, ...]) -> tuple[str, ...]:
+    """Return the types of resource that `transactions` read, search or write."""
+    return tuple(sorted({one.resource_type for each in transactions for one in each.interactions} - {""}))
+
+
+def from_environment() -> FastAPI:
+    """Return the server for the settings of the environment: what each worker process starts."""
+    settings = load()
+    configure(settings.log_level)
+    return create_app(settings)

@@ -160,4 +160,6 @@ def _media_range(text: str) -> MediaRange:
 
 
 def _weight(accept: tuple[MediaRange, ...], name: str) -> float:
-    return max(quality(accept, alias) for alias, of in FHIR_TYPES.items() if of == name)
+    """Return the weight of a format: the best of those given to its own names, else that of a range which covers it."""
+    named = [one.q for one in accept if FHIR_TYPES.get(one.type) == name]
+    return max(named) if named else quality(accept, name)

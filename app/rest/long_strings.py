@@ -36,7 +36,7 @@ class Markup:
 
     Attributes:
         opening: what stands before the value; group 1 is the quote that will end it.
-        longest: bytes that `opening` matches at most.
+        longest: bytes that `opening` looks at, at most.
         escape: an escaped character of the value.
         unescape: match of `escape` -> the character.
         half_escape: an escape, cut off by the end of what has arrived.
@@ -67,8 +67,8 @@ def _character(code: int) -> bytes:
 
 MARKUP: dict[str, Markup] = {
     JSON: Markup(
-        opening=re.compile(rb'"data"\s{0,64}:\s{0,64}(")'),
-        longest=136,
+        opening=re.compile(rb'(?<!\\)"data"\s{0,64}:\s{0,64}(")'),
+        longest=137,
         escape=re.compile(rb"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL),
         unescape=_json_character,
         half_escape=re.compile(rb"\\(?:u[0-9A-Fa-f]{0,3})?\Z"),
