@@ -131,7 +131,8 @@ async def _taken_out(
                 staged[token.decode()] = await stage(_decoded(body, markup, quote))
                 kept += token
         else:
-            kept += body.take(max(0, len(body.window) - markup.longest))
+            cut = max(0, len(body.window) - markup.longest)
+            kept += body.take(cut - body.window[:cut].endswith(b"\\"))  # a backslash stays with what it escapes
             more = await body.more()
         if len(kept) > limits.resource_bytes:
             raise too_long(limits.resource_bytes)
