@@ -44,6 +44,7 @@ class SearchParameter:
         type: one of `SEARCH_TYPES`.
         url: canonical URL; empty for a chain.
         targets: resource types a reference may point to.
+        root: the element of the resource without which there are no values; empty when there is no such one.
         systems: the code systems that plain `code` elements imply: code -> system.
         extract: (resource, container) -> the values that are indexed.
     """
@@ -52,6 +53,7 @@ class SearchParameter:
     type: str
     url: str
     targets: tuple[str, ...] = ()
+    root: str = ""
     systems: Mapping[str, str] = field(default_factory=dict)
     extract: Extract = field(default=lambda resource, container: [], compare=False)
 
@@ -68,6 +70,7 @@ class Definitions:
         self._packages = packages
         self._sources: dict[str, dict[str, Resource]] = {}
         self._compiled: dict[str, dict[str, SearchParameter]] = {}
+        self._indexed: dict[str, tuple[SearchParameter, ...]] = {}
         # R4's own come first, so that a package may say it better.
         for source in (*OWN, *sorted(packages.all("SearchParameter"), key=lambda each: not _is_core(each))):
             if source.get("type") in SEARCH_TYPES and source.get("expression"):
@@ -77,6 +80,14 @@ class Definitions:
     def of(self, resource_type: str) -> tuple[SearchParameter, ...]:
         """Return the parameters of `resource_type`, those of every resource included."""
         return tuple(self._of(resource_type).values())
+
+    def indexed(self, resource_type: str) -> tuple[SearchParameter, ...]:
+        """Return the parameters of `resource_type` but for those that its record has beside the index."""
+        found = self._indexed.get(resource_type)
+        if found is None:
+            found = tuple(each for each in self.of(resource_type) if each.code not in RECORD_PARAMETERS)
+            self._indexed[resource_type] = found
+        return found
 
     def get(self, resource_type: str, code: str) -> SearchParameter | None:
         """Return a parameter of `resource_type`, or None when there is none.
@@ -134,7 +145,7 @@ class Definitions:
             return None
         targets = found.targets or tuple(source.get("target", ()))
         systems = self._systems(found.value_sets) if source["type"] == "token" else {}
-        return SearchParameter(source["code"], source["type"], url, targets, systems, found.extract)
+        return SearchParameter(source["code"], source["type"], url, targets, found.root, systems, found.extract)
 
     def _systems(self, value_sets: Iterable[str]) -> dict[str, str]:
         codes = (self._packages.codes(url) or () for url in value_sets)

@@ -34,11 +34,13 @@ class Expression:
     """A compiled expression for one resource type.
 
     Attributes:
+        root: the resource's element in which all values are; empty when there is more than one.
         targets: resource types that `where(resolve() is …)` narrows to; empty when it does not.
         value_sets: the value sets to which its `code` elements are bound.
     """
 
     extract: Extract
+    root: str = ""
     targets: tuple[str, ...] = ()
     value_sets: tuple[str, ...] = ()
 
@@ -53,8 +55,10 @@ def compile(text: str, resource_type: str, structures: Structures) -> Expression
     if not parts:
         return None
     compiled = [_compile(part, resource_type, structures) for part in parts]
+    roots = {part.root for part in compiled}
     return Expression(
         compiled[0].extract if len(compiled) == 1 else _joined([part.extract for part in compiled]),
+        roots.pop() if len(roots) == 1 else "",
         tuple(target for part in compiled for target in part.targets),
         tuple(url for part in compiled for url in part.value_sets),
     )
@@ -126,6 +130,7 @@ class _Builder:
         self.element: Element | None = None
         self.steps: list[_Step] = []
         self.names: list[str] = []  # the keys, as long as every step is one
+        self.root: str | None = None
         self.choice: str = ""  # name of the choice element that was reached, whose type is not known yet
         self.targets: tuple[str, ...] = ()
 
@@ -141,7 +146,7 @@ class _Builder:
         binding = self.element.binding if self.element else None
         is_code = self.element is not None and any(each.code == "code" for each in self.element.types)
         extract = _fields(tuple(self.names)) if len(self.names) == len(self.steps) else _stepped(self.steps)
-        return Expression(extract, self.targets, (binding[1],) if binding and is_code else ())
+        return Expression(extract, self.root or "", self.targets, (binding[1],) if binding and is_code else ())
 
     def _step(self, match: re.Match[str]) -> bool:
         if type_name := match["type"] or match["as"]:
@@ -151,6 +156,7 @@ class _Builder:
         if name := match["name"]:
             return self._name(name)
         if match["url"]:
+            self._begin("extension")
             self.at, self.element = "Extension", None
             self.steps.append(_extension(match["url"]))
         elif match["target"]:
@@ -164,6 +170,7 @@ class _Builder:
         self.element = next((child for child in self.structures.children(self.at) if child.name == name), None)
         if self.element is None:
             return False
+        self._begin("" if self.element.is_choice else name)
         if self.element.is_choice:
             self.choice = name
             return True
@@ -172,6 +179,9 @@ class _Builder:
         self.names.append(name)
         self.steps.append(_field((name,)))
         return True
+
+    def _begin(self, root: str) -> None:
+        self.root = root if self.root is None else self.root
 
     def _settle(self, type_name: str | None) -> None:
         """Turn a choice that was reached into its keys: that of `type_name`, or of every type."""
@@ -237,8 +247,8 @@ def _field(keys: tuple[str, ...]) -> _Step:
         for value in values:
             for key in keys:
                 child = value.get(key)
-                found += child if type(child) is list else (child,) if child is not None else ()
-        return found
+                found += child if type(child) is list else (child,)
+        return [each for each in found if each is not None]
 
     return step
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from app.fhir.resource import Resource
 from app.search import date_type, reference_type, string_type, token_type, uri_type
-from app.search.definitions import RECORD_PARAMETERS, Definitions, SearchParameter
+from app.search.definitions import Definitions, SearchParameter
 from app.search.expression import contained
 
 Terms = dict[str, list[Any]]
@@ -46,9 +46,10 @@ def index(definitions: Definitions, resource: Resource) -> Terms:
 
 def _index(definitions: Definitions, resource: Resource, container: Resource, depth: int) -> Terms:
     terms: Terms = {}
-    for parameter in definitions.of(resource["resourceType"]):
-        values = parameter.extract(resource, container)
-        if values and parameter.code not in RECORD_PARAMETERS:
+    for parameter in definitions.indexed(resource["resourceType"]):
+        if parameter.root and parameter.root not in resource:
+            continue
+        if values := parameter.extract(resource, container):
             terms.update(INDEX[parameter.type](parameter, values))
             if parameter.type == "reference" and (targets := _targets(definitions, values, container, depth)):
                 terms[f"{parameter.code}:target"] = targets

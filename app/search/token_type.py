@@ -47,7 +47,7 @@ def index(parameter: SearchParameter, values: list[Any]) -> dict[str, list[Any]]
             if "type" in value:
                 texts += _texts(value["type"])
                 typed += _of_type(value)
-    found: dict[str, list[Any]] = {parameter.code: list(dict.fromkeys(terms))}
+    found: dict[str, list[Any]] = {parameter.code: terms if len(values) == 1 else list(dict.fromkeys(terms))}
     if texts:
         found[f"{parameter.code}:text"] = list(dict.fromkeys(texts))
     if typed:
