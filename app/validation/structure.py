@@ -1,0 +1,232 @@
+"""Objects, arrays, cardinality, primitives: the checks that a tree of elements is compiled to.
+
+Two kinds of closures: a `Check` looks at a value, a `Member` at a property of an object. Both return None when
+all is well, which costs nothing; findings get their steps on the way up.
+
+Spec: FHIR R4 json.html; elementdefinition.html; the invariant ele-1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.validation.finding import MOST_FINDINGS, Finding, Findings, below, by, kind_of, nearest, shown
+from app.validation.place import Place
+from app.validation.primitive import EXPECTED, format_of, is_text
+
+Check = Callable[[Any, Place], Findings]
+Member = Callable[[Any, dict[str, Any], Place], Findings]
+
+
+@dataclass(slots=True)
+class Parts:
+    """What an object is checked by.
+
+    Attributes:
+        label: type or path for messages.
+        members: JSON property -> its check.
+        required: names, the properties any of which satisfies it, and who demands it.
+        rules: checks of the whole object.
+        is_resource: a resource has `resourceType`, and its `id` is no element id.
+    """
+
+    label: str
+    members: dict[str, Member] = field(default_factory=dict)
+    required: list[tuple[str, tuple[str, ...], str]] = field(default_factory=list)
+    rules: list[Check] = field(default_factory=list)
+    is_resource: bool = False
+
+
+def check_object(parts: Parts) -> Check:
+    """Return the check of a JSON object."""
+    members, label, is_resource = parts.members, parts.label, parts.is_resource
+    required, rules = tuple(parts.required), tuple(parts.rules)
+
+    def check(value: Any, place: Place) -> Findings:
+        if type(value) is not dict:
+            return [wrong_type(value, f"an object (`{label}`)")]
+        found: list[Finding] = []
+        for key, item in value.items():
+            member = members.get(key)
+            more = member(item, value, place) if member else [_unknown(key, label, members, place)]
+            if more:
+                found += more
+                if len(found) >= MOST_FINDINGS:
+                    return found
+        if len(value) < 2 and (not value or (not is_resource and "id" in value)):
+            found.append(Finding("structure", f"An empty `{label}` is not allowed (FHIR R4 `ele-1`)."))
+        for name, keys, who in required:
+            for key in keys:
+                if key in value:
+                    break
+            else:
+                found.append(_missing(name, who))
+        for rule in rules:
+            if more := rule(value, place):
+                found += more
+        return found or None
+
+    return check
+
+
+def chain(first: Check, rest: tuple[Check, ...], *, anyway: bool) -> Check:
+    """Return `first`, then the `rest`.
+
+    Args:
+        anyway: ask the rest of a JSON object even when `first` found something in it.
+    """
+    if not rest:
+        return first
+
+    def check(value: Any, place: Place) -> Findings:
+        found = first(value, place)
+        if found and not (anyway and type(value) is dict):
+            return found
+        for each in rest:
+            if more := each(value, place):
+                found = found + more if found else more
+        return found
+
+    return check
+
+
+def single(name: str, check: Check) -> Member:
+    """Return the member for an element that JSON writes as one value."""
+
+    def member(item: Any, owner: dict[str, Any], place: Place) -> Findings:
+        found = check(item, place)
+        return below(found, name) if found else None
+
+    return member
+
+
+def array(name: str, check: Check, *, low: int, high: int | None, who: str) -> Member:
+    """Return the member for an element that JSON writes as an array of `low` to `high` items, as `who` demands."""
+    partner = "_" + name
+
+    def member(items: Any, owner: dict[str, Any], place: Place) -> Findings:
+        if found := check_array(name, items, low, high, who):
+            return found
+        found = []
+        for index, item in enumerate(items):
+            if item is None and has_partner(owner.get(partner), index):
+                continue
+            if more := check(item, place):
+                step = (name, index)
+                for each in more:
+                    each.steps.append(step)
+                found += more
+                if len(found) >= MOST_FINDINGS:
+                    break
+        return found or None
+
+    return member
+
+
+def check_array(name: str, items: Any, low: int, high: int | None, who: str) -> Findings:
+    """Return what is wrong with the array itself."""
+    if type(items) is not list:
+        return [_at(name, wrong_type(items, "an array"))]
+    if not items:
+        return [_at(name, Finding("structure", f"`{name}` is an empty array; leave it out instead."))]
+    if high is not None and len(items) > high:
+        words = f"`{name}` comes {len(items)} times; {who} allows at most {high}."
+        return [_at(name, Finding("structure", words))]
+    if len(items) < low:
+        words = f"`{name}` comes {len(items)} times; {who} demands at least {low}."
+        return [_at(name, Finding("required", words))]
+    return None
+
+
+def has_partner(extras: Any, index: int) -> bool:
+    """Whether an item of a primitive array that is null has its content in the `_name` array."""
+    return isinstance(extras, list) and index < len(extras) and isinstance(extras[index], dict)
+
+
+def partner(name: str, check: Check, *, is_array: bool) -> Member:
+    """Return the member `_name`: id and extensions of the primitive `name`."""
+
+    def one(item: Any, owner: dict[str, Any], place: Place) -> Findings:
+        return below(check(item, place), name)
+
+    def many(items: Any, owner: dict[str, Any], place: Place) -> Findings:
+        if type(items) is not list or not items:
+            return [_at(name, wrong_type(items, "an array with an item for each value"))]
+        values, found = owner.get(name), []
+        for index, item in enumerate(items):
+            if item is not None:
+                found += below(check(item, place), (name, index)) or ()
+            elif not (isinstance(values, list) and index < len(values) and values[index] is not None):
+                found.append(_at((name, index), Finding("structure", "null needs a value beside it.")))
+        if isinstance(values, list) and len(values) != len(items):
+            found.append(_at(name, Finding("structure", f"`{name}` and `_{name}` differ in length.")))
+        return found[:MOST_FINDINGS] or None
+
+    return many if is_array else one
+
+
+def refuse(name: str, words: str) -> Member:
+    """Return the member for a property that may not be there."""
+    return lambda item, owner, place: [_at(name, Finding("structure", words))]
+
+
+def check_primitive(code: str) -> Check:
+    """Return the check of a primitive's JSON value."""
+    is_valid, expected = format_of(code), EXPECTED.get(code, EXPECTED["string"])
+    text = is_text(code)
+
+    def check(value: Any, place: Place) -> Findings:
+        if is_valid(value):
+            return None
+        if value == "" and text:
+            return [Finding("structure", f"An empty string is not allowed; expected is a `{code}`: {expected}.")]
+        if (type(value) is str) is not text or isinstance(value, (dict, list)) or value is None:
+            return [wrong_type(value, f"a `{code}`, in JSON {'a string' if text else expected}")]
+        return [Finding("value", f"This is not a valid `{code}`: expected is {expected}.")]
+
+    return check
+
+
+def check_choice(name: str, keys: frozenset[str]) -> Check:
+    """Return the check that at most one form of a choice is there."""
+
+    def check(value: Any, place: Place) -> Findings:
+        given = keys & value.keys()
+        if len(given) < 2 or len({key.removeprefix("_") for key in given}) < 2:
+            return None
+        return [Finding("structure", f"`{name}[x]` may have one type only.", "error", name)]
+
+    return check
+
+
+def check_element_id(value: Any, place: Place) -> Findings:
+    """Return the finding when an element's id is not unique in its resource."""
+    name = value.get("id")
+    if not isinstance(name, str):
+        return None
+    if name in place.element_ids:
+        return [Finding("structure", "This `id` is that of another element of the resource already.", "error", "id")]
+    place.element_ids.add(name)
+    return None
+
+
+def wrong_type(value: Any, expected: str) -> Finding:
+    """Return the finding for a JSON value of the wrong kind."""
+    return Finding("structure", f"This is {kind_of(value)}; expected is {expected}.")
+
+
+def _at(step: str | tuple[str, int], finding: Finding) -> Finding:
+    finding.steps.append(step)
+    return finding
+
+
+def _missing(name: str, who: str) -> Finding:
+    return Finding("required", f"`{name}` is missing; {who} demands it.")
+
+
+def _unknown(key: str, label: str, members: Mapping[str, Member], place: Place) -> Finding:
+    hint = nearest(key, members) if place.may_suggest() else ""
+    finding = Finding("structure", f"`{label}` has no element {shown(key)}.{hint}")
+    return _at(key, finding) if key.isascii() and key.isidentifier() and len(key) <= 64 else finding

@@ -1,0 +1,104 @@
+"""Is a resource what FHIR R4 and a profile say it must be?
+
+    validator = Validator(packages)
+    issues = validator.validate(resource, "https://profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.Minimal.ProvideBundle")
+
+Profiles are StructureDefinitions of the packages in `profiles/`; each is compiled once, when it is first used.
+
+Spec: FHIR R4 validation.html; profiling.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from app.fhir.outcome import Issue
+from app.fhir.packages import Packages
+from app.validation.compiler import Compiler
+from app.validation.finding import Finding, Step, shown
+from app.validation.place import Place
+from app.validation.structure import wrong_type
+
+_MOST_ISSUES = 1000
+
+
+class Validator:
+    """Validates resources against R4 and profiles. Pure, thread-safe, and of constant size once warm."""
+
+    def __init__(self, packages: Packages) -> None:
+        self._compiler = Compiler(packages)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What the packages ask for and is not checked, a sentence each, as far as profiles were compiled."""
+        return tuple(self._compiler.problems)
+
+    def knows(self, profile: str) -> bool:
+        """Whether a package has the profile, a canonical URL, perhaps with `|version`."""
+        return self._compiler.profile_check(profile) is not None
+
+    def validate(self, resource: Any, profile: str = "", *, root: str = "", claims: bool = False) -> list[Issue]:
+        """Return everything that is wrong with `resource`, in the order of the document, each thing once.
+
+        Args:
+            resource: any JSON value; what is no resource is an issue, not an error.
+            profile: canonical URL, perhaps with `|version`; empty: the base type alone.
+            root: what expressions begin with; empty: the resource type.
+            claims: validate also against the profiles that `meta.profile` claims and a package has, in this
+                resource and in those it holds.
+
+        Returns:
+            issues with code, diagnostics, expression and severity; empty when there is nothing to say.
+        """
+        if not isinstance(resource, dict):
+            return [wrong_type(resource, "a resource, a JSON object").issue(root)]
+        kind = resource.get("resourceType")
+        if not isinstance(kind, str) or not self._compiler.is_concrete(kind):
+            return [self._compiler.unknown_type(kind).issue(root)]
+        profiles = [profile, *(_claims(resource) if claims else ())]
+        try:
+            found = [each for url in dict.fromkeys(profiles) for each in self._run(resource, kind, url)]
+        except RecursionError:
+            found = [Finding("structure", "The resource is nested deeper than this server reads.")]
+        return _issues(found, resource, root or kind)
+
+    def _run(self, resource: dict[str, Any], kind: str, profile: str) -> Iterable[Finding]:
+        check = self._compiler.profile_check(profile) if profile else self._compiler.type_check(kind)
+        if check is None:
+            words = f"Profile {shown(profile)} is not known to this server; the resource was not checked against it."
+            return [Finding("not-supported", words), *self._run(resource, kind, "")]
+        return check(resource, Place(resource, resource, None, None)) or ()
+
+
+def _claims(resource: dict[str, Any]) -> list[str]:
+    meta = resource.get("meta")
+    listed = meta.get("profile") if isinstance(meta, dict) else None
+    return [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
+
+
+def _issues(found: Iterable[Finding], resource: Any, root: str) -> list[Issue]:
+    ordered = sorted(found, key=lambda each: _position(each.steps, resource))
+    return list(dict.fromkeys(each.issue(root) for each in ordered))[:_MOST_ISSUES]
+
+
+def _position(steps: list[Step], value: Any) -> tuple[int, ...]:
+    """Return where in the document the steps lead: the index of each property in its object, and of each item."""
+    position: list[int] = []
+    for step in reversed(steps):
+        name, index = (step, -1) if isinstance(step, str) else step
+        value = value if isinstance(value, dict) else {}
+        key = _key(name, value)
+        position.append(list(value).index(key) if key in value else len(value))
+        value = value.get(key)
+        if index >= 0:
+            position.append(index)
+            value = value[index] if isinstance(value, list) and index < len(value) else None
+    return tuple(position)
+
+
+def _key(name: str, value: dict[str, Any]) -> str:
+    """Return the property an expression's name stands for: `value` for `valueString`, `status` for `_status`."""
+    if name in value:
+        return name
+    return next((key for key in value if key.lstrip("_").startswith(name)), name)
