@@ -16,7 +16,7 @@ from app.fhir.outcome import FhirError
 from app.fhir.resource import Resource
 from app.rest.body import Limits, arriving, read_all
 from app.rest.long_strings import discard_all, read_without_documents
-from app.rest.media import FORM, Wanted, body_format, not_acceptable, wanted
+from app.rest.media import FORM, Wanted, body_format, not_acceptable, with_parameters
 from app.rest.parser import parse_resource
 from app.rest.query_string import Pairs, decode_pairs
 from app.store.content import StagedContent
@@ -35,7 +35,7 @@ MAX_FORM_BYTES = 65_536
 
 
 async def decode(
-    http: Request, interaction: Interaction, context: Context, limits: Limits, request_id: str
+    http: Request, interaction: Interaction, form: Wanted, context: Context, limits: Limits
 ) -> tuple[RequestMessage, Wanted]:
     """Return the message that `http` carries for `interaction`, and the form in which the answer is wanted.
 
@@ -46,9 +46,9 @@ async def decode(
     resource, content = None, dict[str, StagedContent]()
     if interaction.path.endswith(SEARCH) and http.method == "POST":
         pairs += await _form(http, limits)
+        form = with_parameters(form, pairs)
     elif http.method in ("POST", "PUT", "PATCH"):
         resource, content = await _resource(http, context, limits)
-    form = wanted(http, pairs)
     if form.format is None and interaction.code not in READS:
         await discard_all(context.store.content, content)
         raise not_acceptable(form)
@@ -63,7 +63,7 @@ async def decode(
         asked_format=form.asked_format,
         resource=resource,
         content=content,
-        request_id=request_id,
+        request_id=form.request_id,
     )
     return message, form
 

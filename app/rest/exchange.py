@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from secrets import token_hex
 from time import perf_counter
 
 from starlette.requests import Request
@@ -17,45 +15,34 @@ from app.rest.long_strings import discard_all
 from app.rest.media import encode, wanted
 from app.transaction import Context, Interaction, RequestMessage, ResponseMessage, Transaction
 
-# A request id that the caller chose is kept when it is harmless in a log and in a header field.
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._~:+/=-]{1,128}")
-
 
 async def exchange(
     http: Request, transaction: Transaction, interaction: Interaction, context: Context, limits: Limits
 ) -> Response:
     """Answer `http` with `interaction`."""
-    started, request_id = perf_counter(), request_id_of(http)
-    form, message = wanted(http), None
+    started, form, message = perf_counter(), wanted(http), None
     try:
-        message, form = await decode(http, interaction, context, limits, request_id)
+        message, form = await decode(http, interaction, form, context, limits)
         response = await interaction.handle(message, context)
     except Exception as error:  # noqa: BLE001 - whatever happens becomes an OperationOutcome
         if not isinstance(error, FhirError):
-            log_failure(transaction, request_id)
+            log_failure(transaction, form.request_id)
         response = failure(error)
     await _discard_refused(message, response, context)
-    log_request((transaction, interaction), response.status, started, request_id)
-    return encode(response, http, form, context, request_id)
+    log_request((transaction, interaction), response.status, started, form.request_id)
+    return encode(response, http, form, context)
 
 
 def refuse(http: Request, error: Exception, context: Context) -> Response:
     """Answer a request that no interaction is there for."""
-    started, request_id = perf_counter(), request_id_of(http)
-    response = failure(error)
-    log_request(None, response.status, started, request_id)
-    return encode(response, http, wanted(http), context, request_id)
+    started, form, response = perf_counter(), wanted(http), failure(error)
+    log_request(None, response.status, started, form.request_id)
+    return encode(response, http, form, context)
 
 
 def failure(error: Exception) -> ResponseMessage:
     """Return the answer to a request that `error` ended."""
     return ResponseMessage(*outcome_of(error), error.headers if isinstance(error, FhirError) else {})
-
-
-def request_id_of(http: Request) -> str:
-    """Return the caller's `X-Request-Id` when it is 1 to 128 harmless characters, else a new one."""
-    sent = http.headers.get("x-request-id", "")
-    return sent if _REQUEST_ID.fullmatch(sent) else token_hex(16)
 
 
 async def _discard_refused(message: RequestMessage | None, response: ResponseMessage, context: Context) -> None:

@@ -5,7 +5,9 @@ Spec: FHIR R4 http.html#mime-type, http.html#parameters (`_format`, `_pretty`); 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from secrets import token_hex
 
 import orjson
 from starlette.requests import Request
@@ -35,6 +37,8 @@ WAY_OUT = "`application/fhir+json` and `application/fhir+xml` are offered."
 # An answer holds health data, and depends on what was asked for.
 FHIR_HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
 
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._~:+/=-]{1,128}")
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -45,27 +49,35 @@ class Wanted:
         asked_format: `_format` as a media type; empty when it was not sent.
         format: JSON or XML; None when neither is acceptable.
         pretty: indented, for people.
+        request_id: what the answer's `X-Request-Id` will be.
     """
 
     accept: tuple[MediaRange, ...] = ()
     asked_format: str = ""
     format: str | None = JSON
     pretty: bool = False
+    request_id: str = ""
 
 
-def wanted(http: Request, pairs: Pairs | None = None) -> Wanted:
-    """Return the form that `http` asks for: `_format`, else `Accept`, else the format of its own body; never fails.
-
-    Args:
-        http: its header fields and query string are read.
-        pairs: all parameters, once they are known: a form body may name `_format`, too.
-    """
+def wanted(http: Request) -> Wanted:
+    """Return the form that `http` asks for: `_format`, else `Accept`, else the format of its own body; never fails."""
     accept = parse_accept(http.headers.get("accept", ""))
-    parameters = _result_parameters(http.scope["query_string"]) if pairs is None else dict(pairs)
-    asked = normalise_format(parameters.get("_format", ""))
-    default = FHIR_TYPES.get(split(http.headers.get("content-type", ""))[0], JSON)
-    pretty = parameters.get("_pretty") == "true" or (not asked and wants_html(accept))
-    return Wanted(accept, asked, fhir_format(accept, asked, default), pretty)
+    plain = Wanted(accept, "", fhir_format(accept, "", _own_format(http)), wants_html(accept), _request_id(http))
+    query: bytes = http.scope["query_string"]
+    if b"_format" not in query and b"_pretty" not in query:
+        return plain
+    try:
+        return with_parameters(plain, decode_pairs(query))
+    except FhirError:
+        return plain
+
+
+def with_parameters(form: Wanted, pairs: Pairs) -> Wanted:
+    """Return `form` as `_format` and `_pretty` among `pairs` change it: those of a query string or of a form body."""
+    parameters = dict(pairs)
+    if asked := normalise_format(parameters.get("_format", "")):
+        form = replace(form, asked_format=asked, format=fhir_format(form.accept, asked), pretty=False)
+    return replace(form, pretty=True) if parameters.get("_pretty") == "true" else form
 
 
 def not_acceptable(form: Wanted) -> FhirError:
@@ -97,9 +109,9 @@ def body_format(content_type: str, encoding: str = "") -> str:
     return FHIR_TYPES[name]
 
 
-def encode(message: ResponseMessage, http: Request, form: Wanted, context: Context, request_id: str) -> Response:
+def encode(message: ResponseMessage, http: Request, form: Wanted, context: Context) -> Response:
     """Return the HTTP response for `message`: a resource in the format of `form`, content as it is."""
-    headers = {"X-Request-Id": request_id, **message.headers}
+    headers = {"X-Request-Id": form.request_id, **message.headers}
     if "Location" in headers:
         headers["Location"] = _absolute(headers["Location"], context.base_url)
     if isinstance(message.body, Content):
@@ -137,14 +149,15 @@ def to_json_for_people(json: bytes) -> bytes:
     return orjson.dumps(parse_json(json), option=orjson.OPT_INDENT_2, default=_as_written)
 
 
-def _result_parameters(query: bytes) -> dict[str, str]:
-    """Return the parameters of `query` that shape the answer; of a broken query none, its refusal is JSON."""
-    if b"_format" not in query and b"_pretty" not in query:
-        return {}
-    try:
-        return dict(decode_pairs(query))
-    except FhirError:
-        return {}
+def _own_format(http: Request) -> str:
+    sent = http.headers.get("content-type")
+    return FHIR_TYPES.get(split(sent)[0], JSON) if sent else JSON
+
+
+def _request_id(http: Request) -> str:
+    """Return the caller's `X-Request-Id` when it is harmless in a log and a header field, else a new one."""
+    sent = http.headers.get("x-request-id", "")
+    return sent if sent and _REQUEST_ID.fullmatch(sent) else token_hex(16)
 
 
 def _absolute(location: str, base_url: str) -> str:

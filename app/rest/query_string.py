@@ -42,5 +42,6 @@ def _pair(part: bytes) -> tuple[str, str]:
 
 
 def _decoded(text: bytes) -> str:
-    plain = text.replace(b"+", b" ")
-    return (unquote_to_bytes(plain) if b"%" in plain else plain).decode()
+    if b"+" in text:
+        text = text.replace(b"+", b" ")
+    return (unquote_to_bytes(text) if b"%" in text else text).decode()
