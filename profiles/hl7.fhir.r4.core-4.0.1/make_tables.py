@@ -80,6 +80,8 @@ PROSE = frozenset(
         *("orderMeaning", "meaningWhenMissing", "base", "id", "condition"),
     }
 )
+# Names that are prose or chance in most places, and a fact in one: an element's id, a component's search parameter.
+LINKS = frozenset({("id", True), ("definition", False)})
 # A concept of v3 with two parents stands below one of them, and the other names it with this property.
 HIERARCHY = frozenset({"child"})
 SAMPLE = re.compile(r".*/example(-.*)?")
@@ -200,7 +202,8 @@ def without_prose(value: Any) -> Any:
     if isinstance(value, list):
         return [without_prose(each) for each in value]
     if isinstance(value, dict):
-        kept = {k: without_prose(v) for k, v in value.items() if (k == "id" and "path" in value) or k not in PROSE}
+        links = LINKS if "path" in value or "expression" in value else ()
+        kept = {k: without_prose(v) for k, v in value.items() if k not in PROSE or (k, "path" in value) in links}
         if "human" in value:
             kept["human"] = WORDS.get(value["key"], value["key"])
         if isinstance(value.get("property"), list):
