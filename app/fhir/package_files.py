@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import orjson
 
 MAX_ARCHIVE_BYTES = 200_000_000  # of the .tgz
-MAX_UNPACKED_BYTES = 1_000_000_000  # of everything in it
+MAX_UNPACKED_BYTES = 400_000_000  # of everything in it
 MAX_FILE_BYTES = 100_000_000  # of one file in it
 MAX_FILES = 50_000
 

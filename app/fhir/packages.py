@@ -42,7 +42,8 @@ class Packages:
         """Use `packages`, dependencies first; one of them is FHIR R4 itself, as a folder."""
         self._packages = tuple(packages)
         self.problems: list[str] = list(problems)
-        core = next(info.path for info, _ in self._packages if info.id == CORE)
+        self._core = next(info for info, _ in self._packages if _is_core(info))
+        core = self._core.path
         self.structures = Structures(core / "types")
         self._patterns: dict[str, str] = orjson.loads((core / "code-patterns.json").read_bytes())
         self._entries: _Index | None = None
@@ -92,7 +93,7 @@ class Packages:
     def package_of(self, resource_type: str, url: str) -> PackageInfo | None:
         """Return the package that defines `url` or `url|version`; for base types that is FHIR R4 itself."""
         if resource_type == "StructureDefinition" and self.structures.kind(_base_type(url)):
-            return next(info for info, _ in self._packages if info.id == CORE)
+            return self._core
         found = self._find(resource_type, url)
         return found[0] if found else None
 
@@ -151,12 +152,17 @@ def load(folder: Path) -> Packages:
     for path in sorted(folder.iterdir()):
         if path.is_dir() or path.suffix == ".tgz":
             found += _opened(path, problems)
-    if not any(info.id == CORE for info, _ in found):
+    if not any(_is_core(info) for info, _ in found):
         raise FileNotFoundError(f"`{folder}` has no package `{CORE}`; it is part of this project's `profiles/`.")
     infos = with_one_default([info for info, _ in found], problems)
     problems += missing_dependencies(infos)
     files = {info.path: each for info, each in found}
     return Packages([(info, files[info.path]) for info in dependencies_first(infos)], problems)
+
+
+def _is_core(info: PackageInfo) -> bool:
+    """Whether this is FHIR R4 as this project's tables; the published package has other files."""
+    return info.id == CORE and (info.path / "types").is_dir()
 
 
 def _base_type(url: str) -> str:
@@ -187,7 +193,7 @@ def _choices(file: Path) -> dict[str, object]:
         choices = tomllib.loads(file.read_text())
     except FileNotFoundError:
         return {}
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PackageError(f"`{file.name}` is not TOML ({error})") from error
     if choices.get("severity", "enforce") not in SEVERITIES:
         raise PackageError(f"`severity` in `{file.name}` is none of {', '.join(SEVERITIES)}")
