@@ -106,7 +106,9 @@ def _require_well_formed(text: str) -> None:
 
 
 def _require_div(text: str) -> None:
-    """Raise ExpatError or ValueError unless `text` begins with a `div` of XHTML and ends with it."""
+    """Raise ExpatError or ValueError unless `text` is a `div` of XHTML; what begins so declares no document type."""
+    if not text.startswith("<div"):
+        raise ValueError("it is not a `div`")
     root: list[str] = []
     parser = expat.ParserCreate("utf-8", " ")
 
@@ -116,7 +118,7 @@ def _require_div(text: str) -> None:
 
     parser.StartElementHandler = start
     parser.Parse(text, True)
-    if root != [f"{XHTML} div"] or not text.startswith("<div"):
+    if root != [f"{XHTML} div"]:
         raise ValueError(f"it is not a `div` in the namespace `{XHTML}`")
 
 

@@ -9,6 +9,7 @@ Spec: FHIR R4 xml.html; json.html#primitive; security.html#narrative.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from typing import Any, NoReturn
 from xml.parsers import expat
 
@@ -59,6 +60,8 @@ class _Reader:
 
     def read(self) -> Resource:
         """Return the resource; raises XmlError."""
+        if self._body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            self._fail("The body is in UTF-16; FHIR's XML is UTF-8.")
         try:
             self._parser.Parse(self._body, True)
         except expat.ExpatError as error:

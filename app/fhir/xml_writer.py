@@ -47,7 +47,7 @@ class _UnwritableError(Exception):
         self.path = name
 
     def below(self, name: str) -> _UnwritableError:
-        self.path = f"{name}.{self.path}" if self.path else name
+        self.path = ".".join(each for each in (name, self.path) if each)
         return self
 
 
