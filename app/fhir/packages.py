@@ -150,7 +150,8 @@ def load(folder: Path) -> Packages:
     problems: list[str] = []
     found: list[tuple[PackageInfo, PackageFiles]] = []
     for path in sorted(folder.iterdir()):
-        if path.is_dir() or path.suffix == ".tgz":
+        is_ours = not path.name.startswith((".", "_"))  # and not an editor's or Python's
+        if is_ours and (path.is_dir() or path.suffix == ".tgz"):
             found += _opened(path, problems)
     if not any(_is_core(info) for info, _ in found):
         raise FileNotFoundError(f"`{folder}` has no package `{CORE}`; it is part of this project's `profiles/`.")

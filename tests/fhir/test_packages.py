@@ -176,6 +176,13 @@ def test_a_disabled_package_is_not_read(profiles: Path) -> None:
     assert packages.problems == []
 
 
+def test_folders_of_tools_are_no_packages(profiles: Path) -> None:
+    """style.md section 1: what an editor or Python leaves behind is passed over without a word."""
+    for name in (".git", "__pycache__"):
+        (profiles / name).mkdir()
+    assert load(profiles).problems == []
+
+
 def test_choices_for_an_archive_lie_beside_it(profiles: Path) -> None:
     """style.md section 1, profile.toml: severity; enforce when nothing is said."""
     archive(profiles, {"package/package.json": as_json(manifest())})
