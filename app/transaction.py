@@ -16,6 +16,7 @@ from app.fhir.media_type import MediaRange
 from app.fhir.packages import Packages
 from app.fhir.resource import Resource
 from app.search.definitions import Definitions
+from app.search.page import Paging
 from app.store.content import StagedContent
 from app.store.resources import Store
 from app.switches import Switches
@@ -97,6 +98,7 @@ class Context:
         now: the current time in UTC.
         new_id: a new logical id: 32 hexadecimal digits, unguessable.
         switches: the deployment's choices where IHE leaves one.
+        paging: how long a page is, and the key that signs where the next one begins.
     """
 
     store: Store
@@ -107,6 +109,7 @@ class Context:
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     switches: Switches
+    paging: Paging
 
 
 Handler = Callable[[RequestMessage, Context], Awaitable[ResponseMessage]]

@@ -41,7 +41,7 @@ HTTP_STATUS: dict[str, int] = {
     "exception": 500,  # our fault
 }
 
-INTERNAL_ERROR = "The server failed to process the request. The request id in the header `X-Request-Id` leads to its log."
+INTERNAL_ERROR = "The server failed at this request. The request id in the header `X-Request-Id` leads to its log."
 MAX_ISSUES = 100
 
 

@@ -18,12 +18,15 @@ class Create:
     Attributes:
         resource: with its `id`; a Binary with `content` has no `data`.
         content: the document of a Binary.
-        unique: keys that no other record may hold, such as a document's uniqueId.
+        unique: keys that no other record may hold, such as an entryUUID.
+        shared: pairs (key, meaning): other records may hold the key too, as long as they mean the same by it, as
+            documents of one uniqueId and the same bytes do.
     """
 
     resource: Resource
     content: StagedContent | None = None
     unique: tuple[str, ...] = ()
+    shared: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ Change = Create | Update | Delete | Require
 
 
 class KeyTaken(Exception):  # noqa: N818 - says what happened; the caller decides whether it is an error
-    """Another record holds a unique key, or the id of a `Create`; nothing was written.
+    """Another record holds a key, or means something else by a shared one, or has the id; nothing was written.
 
     Attributes:
         key: the unique key, or `Type/id`.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from app.fhir.outcome import FhirError
 from app.search.definitions import Definitions
@@ -71,6 +71,19 @@ class Commit:
             held = await keys.to_list(None)
             claimed = [key for key in claimed if key not in held]
         await self._insert("unique_key", claimed, session)
+        for change in writes:
+            if isinstance(change, Create):
+                await self._share(change, session)
+
+    async def _share(self, change: Create, session: Session) -> None:
+        """Join the holders of shared keys; who means something else by one finds it taken."""
+        name = f"{change.resource['resourceType']}/{change.resource['id']}"
+        for key, meaning in change.shared:
+            same, join = {"_id": key, "meaning": meaning}, {"$addToSet": {"holders": name}}
+            try:
+                await self.database["unique_key"].update_one(same, join, upsert=True, session=session)
+            except DuplicateKeyError as error:
+                raise KeyTaken(key) from error
 
     async def _insert_new(self, session: Session) -> None:
         by_type: defaultdict[str, list[Document]] = defaultdict(list)
@@ -129,8 +142,14 @@ class Commit:
         key = history_key(change.resource_type, change.id, version)
         await history.insert_many([past(change.resource_type, current), {"_id": key, **tombstone}], session=session)
         await self.database["deleted"].insert_one({"_id": name, **tombstone}, session=session)
-        await self.database["unique_key"].delete_many({"holder": name}, session=session)
+        await self._release(name, session)
         return kept(change.resource_type, change.id, tombstone)
+
+    async def _release(self, name: str, session: Session) -> None:
+        """Free the keys of a record; a shared one is free when its last holder goes."""
+        keys = self.database["unique_key"]
+        await keys.update_many({"holders": name}, {"$pull": {"holders": name}}, session=session)
+        await keys.delete_many({"$or": [{"holder": name}, {"holders": []}]}, session=session)
 
     async def _already_deleted(self, change: Delete, session: Session) -> Kept:
         name = f"{change.resource_type}/{change.id}"

@@ -6,6 +6,7 @@ terms by which they are found, in one document, so that one write keeps them tru
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,7 @@ from typing import TypeGuard
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from app.fhir.outcome import FhirError
-from app.search.criteria import Criterion
+from app.search.criteria import EVERYTHING, Criterion
 from app.search.definitions import Definitions
 from app.search.page import Position
 from app.search.query import Query
@@ -22,12 +23,25 @@ from app.store.change import Change, Create, KeyTaken
 from app.store.commit import Commit
 from app.store.content import ContentStore
 from app.store.driver import Connection, Document, failures_told
+from app.store.filter import to_filter
+from app.store.indexes import ensure_indexes
+from app.store.links import resolve_links
+from app.store.order import page_filter, position, projection, sort_keys
 from app.store.record import Kept, history_key, kept, record, to_milliseconds
 
 __all__ = ["Found", "Kept", "Store"]
 
 # What a read returns of a record: all but its terms.
 _WITHOUT_INDEX = {"index": 0}
+
+# What a search reads of a record, beside the values it is sorted by.
+_SERVED = {"version": 1, "updated": 1, "json": 1}
+
+# Up to here a total is exact; beyond, only when the client asks for an accurate one.
+MAX_COUNTED = 1_000
+
+# After so long the database gives a search up, in milliseconds.
+SEARCH_MS = 20_000
 
 _NAMESPACE_EXISTS = 48
 
@@ -64,12 +78,14 @@ class Store:
 
     async def ensure(self, resource_types: Iterable[str]) -> None:
         """Create the collections and indexes for `resource_types` that are missing."""
+        types = tuple(resource_types)
         with failures_told():
             present = set(await self._database.list_collection_names())
-            for name in (*OWN_COLLECTIONS, *resource_types):
+            for name in (*OWN_COLLECTIONS, *types):
                 if name not in present:
                     await self._create_collection(name)
             await self._database["unique_key"].create_index("holder")
+            await ensure_indexes(self._database, self._definitions, types)
 
     async def ping(self) -> None:
         """Return when the database answers.
@@ -138,18 +154,64 @@ class Store:
         return kept(resource_type, id, found)
 
     async def search(self, query: Query) -> Found:
-        """Return the page of `query`."""
-        raise NotImplementedError
+        """Return the page of `query`.
+
+        Raises:
+            FhirError: `too-costly` (400) when a chain finds too many targets; `transient` or `timeout` (503).
+        """
+        with failures_told():
+            criterion = await resolve_links(query.criterion, self.find_ids)
+            if query.after or not query.count:
+                records, total = await asyncio.gather(self._page(query, criterion), self._total(query, criterion))
+            else:
+                records = await self._page(query, criterion)
+                is_all = len(records) <= query.count
+                total = len(records) if is_all else await self._total(query, criterion)
+        shown = records[: query.count]
+        is_last = len(records) == len(shown) or not shown
+        return Found(
+            tuple([kept(query.resource_type, found["_id"], found) for found in shown]),
+            None if query.total == "none" else total,
+            None if is_last else position(shown[-1], query.sort),
+        )
 
     async def find_ids(self, resource_type: str, criterion: Criterion, limit: int) -> tuple[str, ...]:
         """Return the ids of at most `limit` records that meet `criterion`."""
-        raise NotImplementedError
+        with failures_told():
+            resolved = await resolve_links(criterion, self.find_ids)
+            cursor = self._database[resource_type].find(to_filter(resolved), {"_id": 1}, limit=limit)
+            found = await cursor.max_time_ms(SEARCH_MS).to_list(None)
+        return tuple(each["_id"] for each in found)
 
     async def holders(self, keys: Sequence[str]) -> Mapping[str, str]:
         """Return who holds `keys`: key -> `Type/id`, without those that nobody holds."""
         with failures_told():
             found = await self._database["unique_key"].find({"_id": {"$in": list(keys)}}).to_list(None)
-        return {key["_id"]: key["holder"] for key in found}
+        return {key["_id"]: key.get("holder") or key["holders"][0] for key in found}
+
+    async def _page(self, query: Query, criterion: Criterion) -> list[Document]:
+        """Return the records of the page and, when there is one, the first of the next page."""
+        if not query.count:
+            return []
+        limit = query.count + 1
+        cursor = self._database[query.resource_type].find(
+            page_filter(criterion, query.sort, query.after),
+            _SERVED | projection(query.sort),
+            sort=sort_keys(query.sort),
+            limit=limit,
+            batch_size=limit + 1,  # one more than there are: all come with the first answer, and no cursor stays open
+        )
+        return await cursor.max_time_ms(SEARCH_MS).to_list(None)
+
+    async def _total(self, query: Query, criterion: Criterion) -> int | None:
+        """Return how many records meet `criterion`: counted up to `MAX_COUNTED`, unless all shall be counted."""
+        if query.total == "none" and query.count:
+            return None
+        records = self._database[query.resource_type]
+        if criterion == EVERYTHING:
+            return await records.estimated_document_count()
+        limit: Document = {} if query.total == "accurate" else {"limit": MAX_COUNTED}
+        return await records.count_documents(to_filter(criterion), maxTimeMS=SEARCH_MS, **limit)
 
     async def _insert(self, resource_type: str, made: Document) -> Kept:
         """Insert the only write of a commit, which is atomic without a transaction."""

@@ -1,0 +1,1 @@
+"""Documents and what is said about them: submissions, content, lifecycle. Subjects that several transactions share."""

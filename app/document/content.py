@@ -1,0 +1,68 @@
+"""What a DocumentReference says of its document, held against the document itself.
+
+Spec: ITI-65, 2:3.65.4.1.2.3; MHD-65-50..62. The hash is SHA-1 over the document's bytes, in base64 (FHIR R4
+datatypes.html#Attachment), never over the base64 text.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+
+from app.document.entry import Entry
+from app.document.vocabulary import HASH_OF_NOTHING, METADATA_ERROR
+from app.fhir.outcome import Issue
+from app.fhir.resource import Resource
+from app.store.content import StagedContent
+
+
+def attachment_of(document: Resource) -> Resource:
+    """Return the one attachment of a DocumentReference."""
+    return document["content"][0]["attachment"]  # type: ignore[no-any-return]
+
+
+def hash_text(content: StagedContent) -> str:
+    """Return the SHA-1 of `content` as `Attachment.hash` spells it: base64, 28 characters."""
+    return base64.b64encode(content.sha1).decode()
+
+
+def same_media_type(one: str, other: str) -> bool:
+    """Tell whether two media types name the same type and subtype; parameters do not count."""
+    return one.split(";", maxsplit=1)[0].strip().lower() == other.split(";", maxsplit=1)[0].strip().lower()
+
+
+def check_content(entry: Entry, binary: Entry, content: StagedContent) -> Iterator[Issue]:
+    """Hash, size and media type of the attachment are those of the document (MHD-65-52, 53, 57)."""
+    attachment = attachment_of(entry.resource)
+    at = "content[0].attachment"
+    unique = f", uniqueId {entry.resource['masterIdentifier'].get('value', '')}"
+    if "hash" in attachment and attachment["hash"] != hash_text(content):
+        text = (
+            f"hash does not match the document{unique}. Came: `{attachment['hash'][:64]}`, expected the SHA-1 of the "
+            f"document's bytes in base64: `{hash_text(content)}`."
+        )
+        yield entry.issue("business-rule", text, f"{at}.hash", METADATA_ERROR)
+    if "size" in attachment and attachment["size"] != content.size:
+        text = f"size does not match the document{unique}. Came: {attachment['size']}, expected: {content.size} bytes."
+        yield entry.issue("business-rule", text, f"{at}.size", METADATA_ERROR)
+    declared, actual = str(attachment["contentType"]), str(binary.resource["contentType"])
+    if not same_media_type(declared, actual):
+        text = f"contentType `{declared}` is not that of the document, `{actual}`{unique}."
+        yield entry.issue("business-rule", text, f"{at}.contentType", "InvalidDocumentContent")
+
+
+def with_content(document: Resource, content: StagedContent) -> Resource:
+    """Return `document` with hash and size of its document, so that nobody takes it for On-Demand (MHD-65-54)."""
+    attachment = {**attachment_of(document), "size": content.size, "hash": hash_text(content)}
+    return {**document, "content": [{**document["content"][0], "attachment": attachment}]}
+
+
+def fingerprint(document: Resource) -> str:
+    """Return what tells documents of one uniqueId apart: hash and size (MHD-65-112)."""
+    attachment = attachment_of(document)
+    return f"document {attachment.get('hash', '')} {attachment.get('size', '')}"
+
+
+def is_delayed(attachment: Resource) -> bool:
+    """Tell whether the document is assembled when somebody asks for it (MHD-65-61)."""
+    return attachment.get("size") == 0 and attachment.get("hash") == HASH_OF_NOTHING

@@ -1,0 +1,97 @@
+"""A submission: the entries of one ITI-65 Bundle, by what they are.
+
+Spec: ITI-65, 2:3.65.4.1.2, the slices of the ProvideBundle profiles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.document.vocabulary import FOLDER, LIST_TYPES, METADATA_ERROR
+from app.fhir.outcome import FhirError, Issue
+from app.fhir.resource import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a Bundle: its place, its request and its resource."""
+
+    index: int
+    full_url: str
+    method: str
+    url: str
+    resource: Resource
+
+    @property
+    def expression(self) -> str:
+        """FHIRPath of the entry's resource."""
+        return f"Bundle.entry[{self.index}].resource"
+
+    def issue(self, code: str, diagnostics: str, element: str = "", details: str = METADATA_ERROR) -> Issue:
+        """Return an issue at `element` of the entry's resource."""
+        return Issue(code, diagnostics, f"{self.expression}.{element}" if element else self.expression, details=details)
+
+    def error(self, code: str, diagnostics: str, element: str, details: str, *, status: int | None = None) -> FhirError:
+        """Return the same as an error that ends the request."""
+        return FhirError.of([self.issue(code, diagnostics, element, details)], status=status)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """The entries of a Bundle that met its profile, by the slices of the profile.
+
+    Attributes:
+        level: canonical URL of the claimed Bundle profile.
+        entries: all, in the order of the request.
+    """
+
+    level: str
+    entries: tuple[Entry, ...]
+    submission_set: Entry
+    documents: tuple[Entry, ...]
+    binaries: tuple[Entry, ...]
+    folders: tuple[Entry, ...]
+    patches: tuple[Entry, ...]
+    fhir_documents: tuple[Entry, ...]
+    patient: Entry | None
+
+    def by_full_url(self, full_url: str) -> Entry | None:
+        """Return the entry called `full_url`."""
+        return next((entry for entry in self.entries if entry.full_url == full_url), None)
+
+
+def submission_of(bundle: Resource, level: str) -> Submission:
+    """Return the submission in a `bundle` that is valid against `level`."""
+    entries = tuple(_entry(index, entry) for index, entry in enumerate(bundle["entry"]))
+    slices: dict[str, list[Entry]] = {}
+    for entry in entries:
+        slices.setdefault(_slice_of(entry), []).append(entry)
+    return Submission(
+        level=level,
+        entries=entries,
+        submission_set=slices["SubmissionSet"][0],
+        documents=tuple(slices.get("DocumentReference", ())),
+        binaries=tuple(slices.get("Binary", ())),
+        folders=tuple(slices.get("Folder", ())),
+        patches=tuple(slices.get("Parameters", ())),
+        fhir_documents=tuple(slices.get("Bundle", ())),
+        patient=next(iter(slices.get("Patient", ())), None),
+    )
+
+
+def _entry(index: int, entry: Resource) -> Entry:
+    request = entry["request"]
+    return Entry(index, entry.get("fullUrl", ""), request["method"], request["url"], entry["resource"])
+
+
+def _slice_of(entry: Entry) -> str:
+    resource_type = str(entry.resource["resourceType"])
+    if resource_type != "List":
+        return resource_type
+    return "Folder" if is_list_of(entry.resource, FOLDER) else "SubmissionSet"
+
+
+def is_list_of(resource: Resource, code: str) -> bool:
+    """Tell whether the List `resource` is of the MHD list type `code`."""
+    codings = resource.get("code", {}).get("coding", ())
+    return any(coding.get("system") == LIST_TYPES and coding.get("code") == code for coding in codings)

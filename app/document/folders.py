@@ -1,0 +1,108 @@
+"""Folders: new ones, and documents that are added to those that are stored.
+
+Spec: ITI-65, 2:3.65.4.1.3; ITI TF-3:4.2.1.3; MHD-65-90..98, MHD-XDS-07.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+from app.document.entry import Entry, Submission, is_list_of
+from app.document.identifier import token, with_entry_uuid, with_unique_id
+from app.document.lifecycle import Stored, stored, subject_of
+from app.document.meaning import Meaning
+from app.document.publication import Publication, keys_of, renamed, with_subject
+from app.document.submission import refuse
+from app.document.vocabulary import DEPRECATED, FOLDER, LIST_TYPES, METADATA_ERROR, PATIENTS_DIFFER, UNRESOLVED
+from app.fhir.outcome import FhirError, Issue
+from app.fhir.resource import Resource, instant
+from app.search.criteria import Criterion
+from app.search.query import parse as parse_query
+from app.transaction import Context
+
+
+async def file_in_folders(submission: Submission, meaning: Meaning, publication: Publication, context: Context) -> None:
+    """Add to `publication` the Folders that the submission creates or updates.
+
+    Raises:
+        FhirError: `not-found` (404) for a Folder or a member that is not stored, `business-rule` (422) when a
+            member is superseded or of another patient, or when an update takes something away.
+    """
+    for entry in submission.folders:
+        resource = with_subject(renamed(entry, meaning.links), meaning.subjects[entry.index])
+        known = await _known(entry, context) if entry.method == "PUT" else None
+        issues = [issue async for issue in _check_members(entry, resource, known, meaning, context)]
+        issues += _check_update(entry, resource, known) if known else []
+        refuse(issues, context.switches)
+        if known:
+            publication.names[entry.index] = known.name
+            changed = resource | {"id": known.resource["id"], "identifier": known.resource["identifier"]}
+            publication.change_folder(known.name, changed, known.version, context.now())
+        else:
+            resource = with_unique_id(with_entry_uuid(resource, context.new_id()), context.new_id())
+            if resource.get("entry"):
+                resource["date"] = instant(context.now())
+            keys = keys_of(resource, warn=context.switches.unique_id_conflict == "warn")
+            publication.create(entry, resource, keys)
+
+
+async def _known(entry: Entry, context: Context) -> Stored:
+    """Return the Folder that a PUT updates: by its URL, else by id, fullUrl or identifier (MHD-65-91, 92)."""
+    own_id = f"List/{entry.resource.get('id', '')}"
+    for text in (entry.url, own_id, entry.full_url):
+        if "?" not in text and (found := await stored(text, "List", context)):
+            return found
+    ids = await context.store.find_ids("List", _by_identifier(entry, context), 2)
+    if len(ids) == 1 and (found := await stored(f"List/{ids[0]}", "List", context)):
+        return found
+    code = "multiple-matches" if ids else "not-found"
+    text = (
+        f"`{entry.url[:200]}` names {'several Folders' if ids else 'no Folder that is stored here'}; PUT creates none."
+    )
+    raise FhirError(code, text, expression=f"Bundle.entry[{entry.index}].request.url", details=UNRESOLVED)
+
+
+def _by_identifier(entry: Entry, context: Context) -> Criterion:
+    values = ",".join(token(identifier) for identifier in entry.resource.get("identifier", ()))
+    asked = [("identifier", values or "|none"), ("code", f"{LIST_TYPES}|{FOLDER}")]
+    return parse_query(context.definitions, "List", asked, base_url=context.base_url).criterion
+
+
+async def _check_members(
+    entry: Entry, resource: Resource, known: Stored | None, meaning: Meaning, context: Context
+) -> AsyncIterator[Issue]:
+    """A Folder holds DocumentReferences of its own patient; those it gains are current (MHD-65-94, 95)."""
+    before = _members(known.resource) if known else set()
+    for position, item in enumerate(resource.get("entry", ())):
+        text, at = str(item["item"].get("reference", "")), f"entry[{position}].item"
+        if text in before or meaning.is_new(text):
+            continue
+        member = await stored(text, "DocumentReference", context)
+        if member is None:
+            yield entry.issue("not-found", f"`{text[:200]}` is not a DocumentReference stored here.", at, UNRESOLVED)
+        elif subject_of(member.resource) != meaning.subjects[entry.index]:
+            yield entry.issue("business-rule", f"`{member.name}` belongs to another patient.", at, PATIENTS_DIFFER)
+        elif member.resource["status"] != "current":
+            yield entry.issue("business-rule", f"`{member.name}` is not current.", at, DEPRECATED)
+
+
+def _check_update(entry: Entry, resource: Resource, known: Stored) -> Iterator[Issue]:
+    """An update only adds members; what the Folder is and whose it is stays (MHD-65-93, 98)."""
+    if not is_list_of(known.resource, FOLDER):
+        yield entry.issue("business-rule", "Only a Folder can be updated.", "code", METADATA_ERROR)
+    if subject_of(known.resource) != subject_of(resource):
+        yield entry.issue("business-rule", "A Folder stays with its patient.", "subject", PATIENTS_DIFFER)
+    if resource.get("status") != "current":
+        yield entry.issue("business-rule", "A Folder stays `current`.", "status", METADATA_ERROR)
+    if not _members(known.resource) <= _members(resource):
+        yield entry.issue("business-rule", "An update of a Folder takes no member away.", "entry", METADATA_ERROR)
+    if not _identifiers(resource) <= _identifiers(known.resource):
+        yield entry.issue("business-rule", "An update of a Folder keeps its identifiers.", "identifier", METADATA_ERROR)
+
+
+def _members(folder: Resource) -> set[str]:
+    return {str(item["item"].get("reference", "")) for item in folder.get("entry", ())}
+
+
+def _identifiers(folder: Resource) -> set[tuple[str, str]]:
+    return {(str(one.get("system", "")), str(one.get("value", ""))) for one in folder.get("identifier", ())}

@@ -1,0 +1,110 @@
+"""The three metadata levels of ITI-65, and what a Bundle must look like at the one that it claims.
+
+Spec: ITI-65, 2:3.65.4.1.2; MHD-65-02..06, 13, 110; MHD-PR-02, 30; the error table of 2:3.65.4.1.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from app.document.identifier import with_types
+from app.document.vocabulary import METADATA_ERROR, STRUCTURE_DEFINITION, UNRESOLVED
+from app.fhir.outcome import FhirError, Issue, require_none
+from app.fhir.resource import Resource
+from app.transaction import Context
+
+MINIMAL = f"{STRUCTURE_DEFINITION}/IHE.MHD.Minimal.ProvideBundle"
+UNCONTAINED = f"{STRUCTURE_DEFINITION}/IHE.MHD.UnContained.Comprehensive.ProvideBundle"
+COMPREHENSIVE = f"{STRUCTURE_DEFINITION}/IHE.MHD.Comprehensive.ProvideBundle"
+
+# Strictest first: a Bundle that claims several is held to the first (MHD-65-04).
+LEVELS = (COMPREHENSIVE, UNCONTAINED, MINIMAL)
+
+
+def require_transaction_bundle(resource: Resource | None) -> Resource:
+    """Return the Bundle of type `transaction` in a request to `[base]` (MHD-65-01, 02).
+
+    Raises:
+        FhirError: `not-supported` (400) for anything else.
+    """
+    came = (resource or {}).get("resourceType")
+    if resource is None or came != "Bundle":
+        text = f"`[base]` takes a Bundle of type `transaction`. Came: {came or 'no resource'}."
+        raise FhirError("not-supported", text, expression="resourceType")
+    if resource.get("type") != "transaction":
+        text = f"`[base]` takes a Bundle of type `transaction`. Came: `{str(resource.get('type'))[:64]}`."
+        raise FhirError("not-supported", text, expression="Bundle.type")
+    return resource
+
+
+def claimed_level(bundle: Resource) -> str:
+    """Return the strictest ProvideBundle profile that `bundle` claims.
+
+    A version suffix and the `http:` spelling of releases before 4.2 are tolerated (MHD-65-04).
+
+    Raises:
+        FhirError: `required` (400) when none is claimed, `value` (400) when only foreign ones are.
+    """
+    claims = (bundle.get("meta") or {}).get("profile") or []
+    known = {str(claim).split("|")[0].replace("http://", "https://", 1) for claim in claims}
+    for level in LEVELS:
+        if level in known:
+            return level
+    code, came = ("value", ", ".join(f"`{claim}`" for claim in claims)) if claims else ("required", "nothing")
+    raise FhirError(
+        code,
+        f"`Bundle.meta.profile` names the metadata level. Came: {came}. Expected one of: "
+        + ", ".join(f"`{level}`" for level in LEVELS),
+        expression="Bundle.meta.profile",
+        details=METADATA_ERROR,
+    )
+
+
+def admissible(bundle: Resource, level: str, context: Context) -> Resource:
+    """Return `bundle`, identifier types filled in, when it meets the profile `level`.
+
+    Raises:
+        FhirError: all issues at once, the status that of the first; 400 for everything a profile can say.
+    """
+    switches = context.switches
+    if not switches.strict_identifier_type:
+        bundle = _with_identifier_types(bundle)
+    if level == MINIMAL and switches.metadata_level == "comprehensive":
+        level = UNCONTAINED
+    issues = context.validator.validate(bundle, level)
+    require_none([_told(issue) for issue in _tolerated(issues, level)], status=400)
+    return bundle
+
+
+def _with_identifier_types(bundle: Resource) -> Resource:
+    entries = bundle.get("entry")
+    if not isinstance(entries, list):
+        return bundle
+    return {**bundle, "entry": [_entry_with_types(entry) for entry in entries]}
+
+
+def _entry_with_types(entry: object) -> object:
+    if not isinstance(entry, dict) or not isinstance(entry.get("resource"), dict):
+        return entry
+    return {**entry, "resource": with_types(entry["resource"])}
+
+
+def _tolerated(issues: list[Issue], level: str) -> Iterator[Issue]:
+    """Leave out what the narrative allows although the profile does not.
+
+    Laxer: at the UnContained level sourcePatientInfo need not be there (MHD-OPT-12, A-16).
+    """
+    for issue in issues:
+        if (
+            level == UNCONTAINED
+            and issue.code == "required"
+            and "sourcePatientInfo" in issue.diagnostics + issue.expression
+        ):
+            continue
+        yield issue
+
+
+def _told(issue: Issue) -> Issue:
+    """Return `issue` with the Document Sharing code that fits it."""
+    return replace(issue, details=UNRESOLVED if issue.code == "not-found" else METADATA_ERROR)

@@ -1,0 +1,162 @@
+"""How documents relate over time: which one replaces, transforms, appends or signs which, and what that changes.
+
+The functions await the store, since a relation's target is a record (docs/decisions/0004).
+
+Spec: ITI-65, 2:3.65.4.1.3; ITI TF-3:4.2.2 (associations); MHD-65-70..85, MHD-XDS-05.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from app.document.entry import Entry, Submission, is_list_of
+from app.document.meaning import Meaning
+from app.document.publication import Publication
+from app.document.submission import refuse
+from app.document.vocabulary import DEPRECATED, FOLDER, METADATA_ERROR, PATIENTS_DIFFER, UNRESOLVED
+from app.fhir.outcome import FhirError, Issue
+from app.fhir.reference import parse as parse_reference
+from app.fhir.resource import Resource, parse_json
+from app.search.query import parse as parse_query
+from app.store.change import Require
+from app.transaction import Context
+
+# A replaced document takes these of its descendants with it; a signature stays (MHD-65-79, A-25).
+_CASCADING = frozenset({"transforms", "appends"})
+_MOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A stored resource, parsed, and the version that it was read at."""
+
+    name: str
+    version: int
+    resource: Resource
+
+
+async def relate(submission: Submission, meaning: Meaning, publication: Publication, context: Context) -> None:
+    """Add to `publication` what the relations of the new documents change: replaced ones become superseded.
+
+    Raises:
+        FhirError: `not-found` (400) for a target that is not stored, `business-rule` (422) for one that is not
+            current or of another patient; `value` (400) for a PATCH that no replacement calls for.
+    """
+    issues: list[Issue] = []
+    for entry in submission.documents:
+        for position, relation in enumerate(entry.resource.get("relatesTo", ())):
+            at = f"relatesTo[{position}].target"
+            issues += [issue async for issue in _relation(entry, relation, at, meaning, publication, context)]
+    issues += _patches(submission, publication, context)
+    refuse(issues, context.switches)
+
+
+async def _relation(
+    entry: Entry, relation: Resource, at: str, meaning: Meaning, publication: Publication, context: Context
+) -> AsyncIterator[Issue]:
+    text, code = str(relation["target"].get("reference", "")), relation["code"]
+    if meaning.links.new_name(text, entry.full_url) is not None:
+        if code == "replaces":
+            yield entry.issue("not-found", "`replaces` points to a document that is stored already.", at, UNRESOLVED)
+        return
+    target = await stored(text, "DocumentReference", context)
+    if target is None:
+        yield entry.issue("not-found", f"`{text[:200]}` is not stored here.", at, UNRESOLVED)
+        return
+    found = list(_check_target(entry, target, code, at, meaning))
+    for issue in found:
+        yield issue
+    if found:
+        return
+    if code == "replaces":
+        await _replace(target, meaning.links.new_name(entry.full_url, "") or "", publication, context)
+    elif target.name not in publication.changes:
+        resource_type, _, record_id = target.name.partition("/")
+        publication.requirements[target.name] = Require(resource_type, record_id, target.version)
+
+
+def _check_target(entry: Entry, target: Stored, code: str, at: str, meaning: Meaning) -> list[Issue]:
+    issues = []
+    if target.resource["status"] != "current":
+        text = f"`{target.name}` is not current; a document that was superseded is related to no new one."
+        issues.append(entry.issue("business-rule", text, at, DEPRECATED))
+    if subject_of(target.resource) != meaning.subjects[entry.index]:
+        text = f"`{target.name}` belongs to another patient."
+        issues.append(entry.issue("business-rule", text, at, PATIENTS_DIFFER))
+    if code == "appends" and any(one["code"] == "transforms" for one in target.resource.get("relatesTo", ())):
+        text = f"`{target.name}` is a transformation; an addendum belongs to the document it was made from."
+        issues.append(entry.issue("business-rule", text, at, METADATA_ERROR))
+    return issues
+
+
+async def _replace(target: Stored, successor: str, publication: Publication, context: Context) -> None:
+    """Supersede `target` and what hangs on it; its Folders gain the successor (MHD-65-74, 79, 80)."""
+    _supersede(target, publication)
+    async for folder in folders_with(target.name, context):
+        members = [*folder.resource["entry"], {"item": {"reference": successor}}]
+        publication.change_folder(folder.name, folder.resource | {"entry": members}, folder.version, context.now())
+    if context.switches.replace_cascade:
+        async for descendant in _found("DocumentReference", [("relatesto", target.name)], context):
+            codes = {
+                one["code"] for one in descendant.resource["relatesTo"] if _names(one["target"], target.name, context)
+            }
+            if codes & _CASCADING and descendant.resource["status"] == "current":
+                _supersede(descendant, publication)
+
+
+def _supersede(document: Stored, publication: Publication) -> None:
+    if document.name not in publication.changes:
+        publication.update(document.name, document.resource | {"status": "superseded"}, document.version)
+
+
+def _patches(submission: Submission, publication: Publication, context: Context) -> list[Issue]:
+    """A PATCH says what the replacement does anyway (MHD-65-75); one of any other document is refused (MHD-65-77)."""
+    issues = []
+    for entry in submission.patches:
+        reference = parse_reference(entry.url, context.base_url)
+        name = f"{reference.resource_type}/{reference.id}"
+        if name in publication.changes and reference.resource_type == "DocumentReference":
+            publication.names[entry.index] = name
+            continue
+        text = f"`{entry.url[:200]}` is not replaced by a document of this Bundle; nothing else can be patched."
+        issues.append(Issue("value", text, f"Bundle.entry[{entry.index}].request.url", details=METADATA_ERROR))
+    return issues
+
+
+async def stored(text: str, resource_type: str, context: Context) -> Stored | None:
+    """Return the record of `resource_type` that the reference `text` names, None when there is none."""
+    reference = parse_reference(text, context.base_url)
+    if reference.kind != "literal" or reference.resource_type != resource_type:
+        return None
+    try:
+        kept = await context.store.read(resource_type, reference.id)
+    except FhirError as error:
+        if error.status not in (404, 410):
+            raise
+        return None
+    return Stored(f"{resource_type}/{kept.id}", kept.version, parse_json(kept.json))
+
+
+async def folders_with(document: str, context: Context) -> AsyncIterator[Stored]:
+    """Yield the Folders of which `document`, a name `DocumentReference/id`, is a member."""
+    async for found in _found("List", [("item", document)], context):
+        if is_list_of(found.resource, FOLDER):
+            yield found
+
+
+async def _found(resource_type: str, asked: list[tuple[str, str]], context: Context) -> AsyncIterator[Stored]:
+    query = parse_query(context.definitions, resource_type, asked, base_url=context.base_url, strict=True)
+    for record_id in await context.store.find_ids(resource_type, query.criterion, _MOST):
+        if found := await stored(f"{resource_type}/{record_id}", resource_type, context):
+            yield found
+
+
+def _names(reference: Resource, name: str, context: Context) -> bool:
+    parsed = parse_reference(str(reference.get("reference", "")), context.base_url)
+    return f"{parsed.resource_type}/{parsed.id}" == name
+
+
+def subject_of(resource: Resource) -> str:
+    """Return the id of the patient who is the subject of a stored resource; "" when it has none."""
+    return parse_reference(str(resource.get("subject", {}).get("reference", ""))).id

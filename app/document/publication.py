@@ -1,0 +1,191 @@
+"""A submission as changes: what is written when it is accepted, one change for each record.
+
+Spec: ITI-65, 2:3.65.4.1.3; MHD-65-20..28, 54, 56, 64, 96, 115, 116, 121..125.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from app.document.content import attachment_of, fingerprint, with_content
+from app.document.entry import Entry, Submission
+from app.document.identifier import of_kind, unique_id, with_entry_uuid, with_unique_id
+from app.document.meaning import Meaning
+from app.document.patients import PatientEntry
+from app.document.submission import binary_of
+from app.document.vocabulary import DEPRECATED, ENTRY_UUID
+from app.fhir.bundle import Links, Written
+from app.fhir.outcome import FhirError, Issue
+from app.fhir.resource import Resource, instant, parse_json
+from app.store.change import Change, Create, Require, Update, VersionConflict
+from app.store.content import StagedContent
+from app.store.resources import Kept
+from app.transaction import Context
+
+
+@dataclass(slots=True)
+class Publication:
+    """What a submission changes.
+
+    Attributes:
+        changes: name of the record, `Type/id` -> its one change, however many rules touch it.
+        names: index of an entry -> name of the record that it is about.
+        unchanged: name -> record that an entry is about and that stays as it is.
+        claims: unique key -> the entry that claims it, and its DocumentReference, for the answer when it is taken.
+        warnings: index of an entry -> issues for its own outcome.
+        requirements: records that must not change before the commit, by name.
+    """
+
+    changes: dict[str, Change] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
+    unchanged: dict[str, Kept] = field(default_factory=dict)
+    claims: dict[str, tuple[Entry, Resource | None]] = field(default_factory=dict)
+    warnings: dict[int, list[Issue]] = field(default_factory=dict)
+    requirements: dict[str, Require] = field(default_factory=dict)
+
+    def create(self, entry: Entry, resource: Resource, keys: Keys, content: StagedContent | None = None) -> None:
+        """Add the new record of `entry`; `resource` has its id."""
+        name = f"{resource['resourceType']}/{resource['id']}"
+        self.changes[name] = Create(resource, content, keys.unique, keys.shared)
+        self.names[entry.index] = name
+        document = resource if resource["resourceType"] == "DocumentReference" else None
+        self.claims.update((key, (entry, document)) for key in (*keys.unique, *(key for key, _ in keys.shared)))
+
+    def update(self, name: str, resource: Resource, version: int) -> None:
+        """Add the next version of the record `name`, which is at `version`."""
+        self.changes[name] = Update(resource, if_version=version)
+
+    def change_folder(self, name: str, resource: Resource, version: int, now: datetime) -> None:
+        """Add the next version of a Folder, its date the time of the change; a second change joins the first."""
+        earlier = self.changes.get(name)
+        if isinstance(earlier, Update):
+            members = [*earlier.resource.get("entry", ()), *resource.get("entry", ())]
+            unique = {str(member["item"].get("reference")): member for member in members}
+            resource = earlier.resource | resource | {"entry": list(unique.values())}
+        self.update(name, resource | {"date": instant(now)}, version)
+
+    def patient(self, entry: Entry, patient: PatientEntry) -> None:
+        """Add the Patient entry."""
+        name = f"Patient/{patient.id}"
+        self.names[entry.index] = name
+        if patient.change:
+            self.changes[name] = patient.change
+        elif patient.kept:
+            self.unchanged[name] = patient.kept
+
+    def written(self, kept: Mapping[str, Kept], entries: tuple[Entry, ...]) -> list[Written]:
+        """Return what became of each entry, in the order of the request (MHD-65-121)."""
+        return [self._written(entry, kept) for entry in entries]
+
+    def _written(self, entry: Entry, kept: Mapping[str, Kept]) -> Written:
+        name = self.names[entry.index]
+        record = kept.get(name) or self.unchanged[name]
+        status = 201 if isinstance(self.changes.get(name), Create) else 200
+        warnings = tuple(self.warnings.get(entry.index, ()))
+        return Written(status, record.resource_type, record.id, record.version, record.updated, warnings)
+
+
+def publication_of(
+    submission: Submission, meaning: Meaning, contents: Mapping[int, StagedContent], context: Context
+) -> Publication:
+    """Return the changes that store the documents, their Binaries, the SubmissionSet and the patient.
+
+    Args:
+        contents: index of a Binary entry -> its document.
+    """
+    publication, links = Publication(), meaning.links
+    if submission.patient and meaning.patient:
+        publication.patient(submission.patient, meaning.patient)
+    for entry in (submission.submission_set, *submission.documents):
+        resource = with_subject(renamed(entry, links), meaning.subjects[entry.index])
+        resource = with_entry_uuid(resource, context.new_id())
+        if entry is submission.submission_set:
+            resource = with_unique_id(resource, context.new_id())
+        elif binary := binary_of(entry, submission, links):
+            resource = with_content(resource, contents[binary.index])
+        publication.create(entry, resource, keys_of(resource, warn=context.switches.unique_id_conflict == "warn"))
+    for binary in submission.binaries:
+        owner = next(one for one in submission.documents if binary_of(one, submission, links) is binary)
+        publication.create(binary, _binary(binary, owner, links), Keys(), contents[binary.index])
+    for index, issue in meaning.warnings:
+        publication.warnings.setdefault(index, []).append(issue)
+    return publication
+
+
+def renamed(entry: Entry, links: Links) -> Resource:
+    """Return the entry's resource as it is stored: a new id, and links to what this server calls the other entries."""
+    name = links.new_name(entry.full_url, "") or ""
+    return {**links.rewritten(entry.resource, entry.full_url), "id": name.partition("/")[2]}
+
+
+def _binary(entry: Entry, owner: Entry, links: Links) -> Resource:
+    """Return the Binary without its data; access to it follows the DocumentReference that owns it (MHD-65-64)."""
+    resource = renamed(entry, links)
+    resource.pop("data", None)
+    return {**resource, "securityContext": {"reference": links.new_name(owner.full_url, "")}}
+
+
+def with_subject(resource: Resource, patient: str) -> Resource:
+    """Return `resource` with a literal subject where it came as a logical or conditional one, or not at all."""
+    subject = resource.get("subject") or {}
+    sent = str(subject.get("reference", ""))
+    if not patient or (sent and "?" not in sent):
+        return resource
+    return {**resource, "subject": {**subject, "reference": f"Patient/{patient}"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What no other record may hold, and what only records with the same document may share."""
+
+    unique: tuple[str, ...] = ()
+    shared: tuple[tuple[str, str], ...] = ()
+
+
+def keys_of(resource: Resource, *, warn: bool) -> Keys:
+    """Return the keys of `resource`: its entryUUID and its uniqueId (MHD-65-112..115).
+
+    Two DocumentReferences may share a uniqueId when their documents are the same; a List shares its with nobody.
+
+    Args:
+        warn: uniqueIds need not be unique here.
+    """
+    entry_uuid, identifier = of_kind(resource, ENTRY_UUID), unique_id(resource)
+    unique = [f"entryUUID {entry_uuid['value']}"] if entry_uuid else []
+    if identifier is None or warn:
+        return Keys(tuple(unique))
+    key = f"uniqueId {identifier.get('system', '')}|{identifier['value']}"
+    if resource["resourceType"] == "DocumentReference":
+        return Keys(tuple(unique), ((key, fingerprint(resource)),))
+    return Keys((*unique, key))
+
+
+async def key_taken(key: str, publication: Publication, context: Context) -> FhirError:
+    """Return the refusal of a submission whose uniqueId or entryUUID another object has (2:3.65.4.1.3).
+
+    Codes: `XDSNonIdenticalHash`, `XDSNonIdenticalSize` when another document has the uniqueId,
+    `XDSDuplicateUniqueIdInRegistry` when any other object has it; all 409 `duplicate`.
+    """
+    entry, document = publication.claims[key]
+    kind, _, value = key.partition(" ")
+    element = "masterIdentifier" if kind == "uniqueId" and document else "identifier"
+    held = (await context.store.holders([key])).get(key, "")
+    code = "XDSDuplicateUniqueIdInRegistry"
+    if document and held.startswith("DocumentReference/"):
+        other = parse_json((await context.store.read(*held.split("/"))).json)
+        hashes = [attachment_of(one).get("hash") for one in (document, other)]
+        code = "XDSNonIdenticalHash" if hashes[0] != hashes[1] else "XDSNonIdenticalSize"
+    return entry.error("duplicate", f"The {kind} `{value.rpartition('|')[2]}` is in use.", element, code)
+
+
+def overtaken(conflict: VersionConflict) -> FhirError:
+    """Return the refusal of a submission whose target another submission changed at the same time.
+
+    A document that was replaced meanwhile is no longer current: the answer is the one that the later of two
+    submissions always gets.
+    """
+    name = f"{conflict.resource_type}/{conflict.id}"
+    text = f"`{name}` was changed by another submission at the same time."
+    return FhirError("business-rule", text, details=DEPRECATED)

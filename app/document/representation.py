@@ -1,0 +1,85 @@
+"""The two forms in which a document leaves: its own bytes, or the FHIR Binary that holds them as base64.
+
+Both are streams: nothing of the size of the document is ever in memory.
+
+Spec: ITI-68, 2:3.68.4.1.2.1 and 2:3.68.4.2.2; MHD-68-02..10; FHIR R4 binary.html#rest.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Sequence
+
+from app.fhir.media_type import FHIR_TYPES, JSON, XML, MediaRange, quality, split
+from app.fhir.outcome import FhirError
+from app.fhir.resource import Resource, fill_in_base, parse_json
+from app.fhir.xml import to_xml
+from app.store.resources import Kept
+from app.transaction import Content, Context, RequestMessage
+
+_CHARSET = "; charset=utf-8"
+
+
+def is_wrapper_wanted(media_type: str, accept: Sequence[MediaRange], asked_format: str) -> bool:
+    """Tell whether a document of `media_type` is to be sent as a Binary resource.
+
+    `_format` always asks for the resource. `Accept` does when it names a FHIR format and likes it better than the
+    document's own type; a document whose own type is a FHIR format is sent as it is (A-01).
+
+    Raises:
+        FhirError: `not-supported` (406) when neither form is acceptable.
+    """
+    if asked_format:
+        return True
+    own = quality(accept, media_type)
+    if split(media_type)[0] in (JSON, XML):
+        if own > 0:
+            return False
+    elif _quality_of_fhir(accept) > own:
+        return True
+    if own > 0:
+        return False
+    text = f"The document is `{media_type}`; it is sent as that, or as a Binary in `{JSON}` or `{XML}`."
+    raise FhirError("not-supported", text, status=406)
+
+
+def _quality_of_fhir(accept: Sequence[MediaRange]) -> float:
+    return max((one.q for one in accept if one.type in FHIR_TYPES), default=0.0)
+
+
+def raw_document(binary: Resource, kept: Kept, _: RequestMessage, context: Context) -> Content:
+    """Return the document as it was published, with the media type that it was published with."""
+    if kept.content is None:
+        raise FhirError("not-found", f"`Binary/{kept.id}` has no content.", details="XDSDocumentUniqueIdError")
+    return Content(binary["contentType"], kept.content.size, context.store.content.open(kept.content))
+
+
+def binary_resource(binary: Resource, kept: Kept, message: RequestMessage, context: Context) -> Content:
+    """Return the Binary resource in the format of the answer, its `data` encoded while it is sent."""
+    content = raw_document(binary, kept, message, context)
+    head, tail = _around_data(kept, message.format, context, is_empty=content.size == 0)
+    size = len(head) + ((content.size or 0) + 2) // 3 * 4 + len(tail)
+    return Content(message.format + _CHARSET, size, _enclosed(head, content.chunks, tail))
+
+
+def _around_data(kept: Kept, media_type: str, context: Context, *, is_empty: bool) -> tuple[bytes, bytes]:
+    json = fill_in_base(kept.json, context.base_url)
+    if media_type == XML:
+        before, _, after = to_xml(parse_json(json), context.packages.structures).rpartition(b"</Binary>")
+        opening, closing, end = b'<data value="', b'"/>', b"</Binary>" + after
+    else:
+        before = json.rpartition(b"}")[0]
+        opening, closing, end = b',"data":"', b'"', b"}"
+    return (before, end) if is_empty else (before + opening, closing + end)
+
+
+async def _enclosed(head: bytes, chunks: AsyncIterator[bytes], tail: bytes) -> AsyncIterator[bytes]:
+    """Yield `head`, the base64 of `chunks`, and `tail`; base64 takes three bytes at a time, two may be carried."""
+    yield head
+    carried = b""
+    async for chunk in chunks:
+        block = carried + chunk
+        whole = len(block) - len(block) % 3
+        carried = block[whole:]
+        yield base64.b64encode(memoryview(block)[:whole])
+    yield base64.b64encode(carried) + tail

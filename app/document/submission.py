@@ -1,0 +1,144 @@
+"""What the entries of a submission must satisfy together; what one resource must look like stands in the profiles.
+
+Spec: ITI-65, 2:3.65.4.1.2 and 2:3.65.4.1.3; MHD-65-07..16, 50, 51, 97, 100, 113.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from app.document.content import attachment_of, check_content, fingerprint, with_content
+from app.document.entry import Entry, Submission
+from app.document.identifier import of_kind, unique_id
+from app.document.vocabulary import METADATA_ERROR, UNIQUE_ID
+from app.fhir.bundle import Links
+from app.fhir.outcome import FhirError, Issue
+from app.store.content import StagedContent
+from app.switches import Switches
+
+TWICE_IN_MESSAGE = "XDSRepositoryDuplicateUniqueIdInMessage"
+
+
+def refuse(issues: Iterable[Issue], switches: Switches) -> None:
+    """Raise FhirError with all `issues` when one of them is an error (MHD-ERR-04, 06).
+
+    The status is that of the first; what cannot be found, and a uniqueId twice in one message, is the
+    message's own fault: 400.
+    """
+    found = list(issues)
+    first = next((issue for issue in found if issue.is_error), None)
+    if first is None:
+        return
+    own_fault = first.code == "not-found" or first.details == TWICE_IN_MESSAGE or switches.validation_status == "400"
+    raise FhirError.of(found, status=400 if own_fault else None)
+
+
+def check_submission(submission: Submission, links: Links) -> Iterator[Issue]:
+    """What can be told from the entries alone, before any document is looked at."""
+    yield from check_requests(submission)
+    yield from check_documents_are_there(submission)
+    yield from check_members(submission, links)
+    yield from check_same_unique_id(submission)
+    yield from check_documents(submission, links)
+
+
+def check_requests(submission: Submission) -> Iterator[Issue]:
+    """A POST goes to the type of its resource (MHD-65-07)."""
+    for entry in submission.entries:
+        resource_type = entry.resource["resourceType"]
+        if entry.method == "POST" and entry.url.rstrip("/") != resource_type:
+            text = f"A POST goes to the type of its resource. Came: `{entry.url[:64]}`, expected: `{resource_type}`."
+            yield Issue("value", text, f"Bundle.entry[{entry.index}].request.url", details=METADATA_ERROR)
+
+
+def check_documents_are_there(submission: Submission) -> Iterator[Issue]:
+    """A submission brings documents, or at least changes a Folder (MHD-65-12); each enters as current (MHD-65-16)."""
+    if not submission.documents and not submission.folders:
+        yield submission.submission_set.issue("required", "A submission has one DocumentReference or more; none came.")
+    for entry in submission.documents:
+        if entry.resource["status"] != "current":
+            text = f"A new DocumentReference is `current`. Came: `{entry.resource['status']}`."
+            yield entry.issue("business-rule", text, "status")
+
+
+def check_members(submission: Submission, links: Links) -> Iterator[Issue]:
+    """Every new DocumentReference and Folder of the submission is listed in its SubmissionSet (MHD-65-97, 100)."""
+    owner = submission.submission_set
+    items = [item["item"].get("reference", "") for item in owner.resource.get("entry", ())]
+    listed = {links.new_name(item, owner.full_url) for item in items}
+    for entry in (*submission.documents, *(one for one in submission.folders if one.method == "POST")):
+        if links.new_name(entry.full_url, "") not in listed:
+            text = f"The SubmissionSet lists every new DocumentReference and Folder; entry {entry.index} is missing."
+            yield owner.issue("business-rule", text, "entry")
+
+
+def check_same_unique_id(submission: Submission) -> Iterator[Issue]:
+    """An `identifier` of type uniqueId on a DocumentReference equals its masterIdentifier (MHD-PR-04)."""
+    for entry in submission.documents:
+        second, master = of_kind(entry.resource, UNIQUE_ID), entry.resource["masterIdentifier"]
+        if second and (second.get("system"), second.get("value")) != (master.get("system"), master.get("value")):
+            yield entry.issue("value", "`identifier` of type `uniqueId` differs from `masterIdentifier`.", "identifier")
+
+
+def check_documents(submission: Submission, links: Links) -> Iterator[Issue]:
+    """Each document has its DocumentReference, and each DocumentReference its document (MHD-65-50, 51)."""
+    meant = {}
+    for entry in submission.documents:
+        url = str(attachment_of(entry.resource)["url"])
+        binary = binary_of(entry, submission, links)
+        if binary:
+            meant[binary.index] = entry
+        elif url.startswith(("urn:", "#")):
+            text = f"`{url[:64]}` is no document of this Bundle: no entry has it as `fullUrl`."
+            yield entry.issue("not-found", text, "content[0].attachment.url", "XDSMissingDocument")
+    for binary in submission.binaries:
+        if binary.index not in meant:
+            text = "No DocumentReference of this Bundle points to this document."
+            yield binary.issue("business-rule", text, "", "XDSMissingDocumentMetadata")
+
+
+def check_contents(
+    submission: Submission, links: Links, contents: Mapping[int, StagedContent], switches: Switches
+) -> Iterator[Issue]:
+    """What a DocumentReference says of its document is true of it, and no uniqueId names two things.
+
+    Args:
+        contents: index of a Binary entry -> its document.
+    """
+    fingerprints = {submission.submission_set.index: "SubmissionSet"}
+    fingerprints |= {folder.index: f"Folder {folder.index}" for folder in submission.folders}
+    for entry in submission.documents:
+        document = entry.resource
+        if binary := binary_of(entry, submission, links):
+            yield from check_content(entry, binary, contents[binary.index])
+            document = with_content(document, contents[binary.index])
+        fingerprints[entry.index] = fingerprint(document)
+    if switches.unique_id_conflict == "reject":
+        yield from check_unique_ids(submission, fingerprints)
+
+
+def check_unique_ids(submission: Submission, fingerprints: Mapping[int, str]) -> Iterator[Issue]:
+    """One uniqueId names one object, except that identical documents may share it (MHD-65-113).
+
+    Args:
+        fingerprints: index of an entry -> what its content is; equal content, equal fingerprint.
+    """
+    seen: dict[tuple[str, str], Entry] = {}
+    for entry in (submission.submission_set, *submission.documents, *submission.folders):
+        identifier = unique_id(entry.resource)
+        if identifier is None:
+            continue
+        key = (str(identifier.get("system", "")), str(identifier.get("value", "")))
+        first = seen.setdefault(key, entry)
+        if fingerprints[first.index] != fingerprints[entry.index]:
+            element = "masterIdentifier" if "masterIdentifier" in entry.resource else "identifier"
+            text = f"The uniqueId `{key[1]}` stands in entry {first.index} already."
+            yield entry.issue("duplicate", text, element, TWICE_IN_MESSAGE)
+
+
+def binary_of(document: Entry, submission: Submission, links: Links) -> Entry | None:
+    """Return the Binary entry that the attachment of `document` means."""
+    name = links.new_name(str(attachment_of(document.resource)["url"]), document.full_url)
+    if name is None:
+        return None
+    return next((one for one in submission.binaries if links.new_name(one.full_url, "") == name), None)
