@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from app.fhir.resource import Resource
+from app.validation.element_tree import ElementType, Node
 from app.validation.finding import Findings, brief, has_errors, nearest
-from app.validation.pattern import contains, meets, summary
+from app.validation.pattern import meets, summary
 from app.validation.place import Place
-from app.validation.snapshot import ElementType, Node, Snapshots
+from app.validation.snapshot import Snapshots
 from app.validation.terminology import ValueSet
 
 Value = tuple[Any, str]
@@ -29,9 +29,14 @@ class Compiling(Protocol):
 
     snapshots: Snapshots
 
-    def value(self, node: Node) -> Callable[[Any, Place], Findings]: ...
-    def conforms(self, resource: Any, profile: str, place: Place) -> bool: ...
-    def value_set(self, binding: tuple[str, str], source: str) -> ValueSet: ...
+    def value(self, node: Node) -> Callable[[Any, Place], Findings]:
+        """Return the check of a node's values."""
+
+    def conforms(self, resource: Any, profile: str, place: Place) -> bool:
+        """Whether a resource or value meets a profile."""
+
+    def value_set(self, binding: tuple[str, str], source: str) -> ValueSet:
+        """Return the codes of a binding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +107,8 @@ def _prescribed(node: Node, steps: tuple[tuple[str, str], ...]) -> tuple[str, An
 
 def _value_test(values: Callable[[Any, Place], list[Value]], kind: str, expected: Any) -> Test:
     if isinstance(expected, list):
-        return Test(
-            lambda item, place: contains([v for v, _ in values(item, place)], expected), summary(expected), values
-        )
+        is_met = meets("pattern", expected)
+        return Test(lambda item, place: is_met([v for v, _ in values(item, place)]), summary(expected), values)
     is_met = meets(kind, expected)
     codes = (expected,) if isinstance(expected, str) else ()
     return Test(lambda item, place: any(is_met(v) for v, _ in values(item, place)), summary(expected), values, codes)

@@ -61,24 +61,25 @@ def _contained_is_referenced(value: Any, place: Place) -> bool:
     listed = _dicts(value.get("contained"))
     if not listed:
         return True
-    everywhere = set(_local_names(value))
-    return all("#" in _local_names(each) or f"#{each.get('id')}" in everywhere for each in listed)
+    names: set[str] = set()
+    _collect_local_names(value, names)
+    return all(f"#{each.get('id')}" in names or _names_container(each) for each in listed)
 
 
-def _local_names(value: Any) -> set[str]:
-    """Return every string below that begins with `#`; as published, it need not stand in a Reference."""
-    found: set[str] = set()
-    rest = [value]
-    while rest:
-        item = rest.pop()
-        if isinstance(item, str):
-            if item.startswith("#"):
-                found.add(item)
-        elif isinstance(item, dict):
-            rest.extend(item.values())
-        elif isinstance(item, list):
-            rest.extend(item)
-    return found
+def _names_container(resource: dict[str, Any]) -> bool:
+    names: set[str] = set()
+    _collect_local_names(resource, names)
+    return "#" in names
+
+
+def _collect_local_names(value: Any, names: set[str]) -> None:
+    """Add every string below that begins with `#`; as published, it need not stand in a Reference."""
+    for item in value.values() if type(value) is dict else value:
+        if type(item) is str:
+            if item[:1] == "#":
+                names.add(item)
+        elif type(item) is dict or type(item) is list:
+            _collect_local_names(item, names)
 
 
 def _entries(value: Any) -> list[dict[str, Any]]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from app.validation.element_tree import Node, Slicing
 from app.validation.pattern import meets
-from app.validation.snapshot import Node, Slicing, Snapshots
+from app.validation.snapshot import Snapshots
 
 _WEIGHTS = {"code": 8, "type": 8, "category": 4}
 _DEFAULT_WEIGHT = 1
@@ -20,7 +21,7 @@ Contradicts = Callable[[Any], bool]
 
 
 def likeness(node: Node, slicing: Slicing, snapshots: Snapshots) -> tuple[Callable[[Any], bool], Callable[[Any], int]]:
-    """Return two functions of an item: may it be meant for the slice `node` at all, and how much speaks against that."""
+    """Return two functions of an item: may it be meant for the slice at all, and how much speaks against that."""
     paths = [tuple(path.split(".")) for kind, path in slicing.discriminators if kind == "profile"]
     kinds = [(path, _codes(node, path, snapshots)) for path in paths]
     weights = [each for path, _ in kinds for each in _prescribed(node, path, snapshots)]
@@ -30,7 +31,9 @@ def likeness(node: Node, slicing: Slicing, snapshots: Snapshots) -> tuple[Callab
             weights.append((_DISCRIMINATOR_WEIGHT, _differs(tuple(path.split(".")), *target.fixed)))
 
     def is_alike(item: Any) -> bool:
-        return all(not codes or _resource_type(_value(item, path)) in codes for path, codes in kinds)
+        return all(
+            not codes or (_resource_type(_value(item, path)) or _type_in_url(item)) in codes for path, codes in kinds
+        )
 
     def distance(item: Any) -> int:
         return sum(weight for weight, contradicts in weights if contradicts(item))
@@ -72,6 +75,12 @@ def _value(item: Any, path: tuple[str, ...]) -> Any:
         if name != "$this":
             item = item.get(name) if isinstance(item, dict) else None
     return item
+
+
+def _type_in_url(item: Any) -> Any:
+    """A Bundle entry without a resource still says by `request.url` which type it is about."""
+    url = _value(item, ("request", "url"))
+    return url.partition("?")[0].partition("/")[0] if isinstance(url, str) else None
 
 
 def _resource_type(value: Any) -> Any:

@@ -14,16 +14,19 @@ from app.validation.place import Place
 
 _XHTML = "{http://www.w3.org/1999/xhtml}"
 # Source: narrative.html: basic formatting of HTML 4.0 chapters 7-11 (but section 4 of 9) and 15, `<a>`, images.
-ELEMENTS = frozenset(
-    "a abbr acronym b big blockquote br caption cite code col colgroup dd dfn div dl dt em h1 h2 h3 h4 h5 h6 hr i img "
-    "kbd li ol p pre q samp small span strong sub sup table tbody td tfoot th thead tr tt ul u s strike var".split()
-)
-ATTRIBUTES = frozenset(
-    "title style class id xml:lang lang dir accesskey tabindex abbr align alt axis bgcolor border cellhalign cellpadding "
-    "cellspacing cellvalign char charoff charset cite colspan compact coords frame headers height href hreflang hspace "
-    "longdesc name noshade nowrap rel rev rowspan rules scope shape span src start summary type valign value vspace "
-    "width xml:space".split()
-)
+ELEMENTS = frozenset({
+    "a", "abbr", "acronym", "b", "big", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd",
+    "dfn", "div", "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "kbd", "li", "ol", "p",
+    "pre", "q", "samp", "small", "span", "strong", "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead",
+    "tr", "tt", "ul", "u", "s", "strike", "var",
+})  # fmt: skip
+ATTRIBUTES = frozenset({
+    "title", "style", "class", "id", "xml:lang", "lang", "dir", "accesskey", "tabindex", "abbr", "align", "alt",
+    "axis", "bgcolor", "border", "cellhalign", "cellpadding", "cellspacing", "cellvalign", "char", "charoff",
+    "charset", "cite", "colspan", "compact", "coords", "frame", "headers", "height", "href", "hreflang", "hspace",
+    "longdesc", "name", "noshade", "nowrap", "rel", "rev", "rowspan", "rules", "scope", "shape", "span", "src",
+    "start", "summary", "type", "valign", "value", "vspace", "width", "xml:space",
+})  # fmt: skip
 _LONGEST = 2**21
 _LINKS = ("href", "src", "cite", "longdesc")
 _ACTIVE = ("javascript:", "vbscript:", "data:text/html")

@@ -23,16 +23,33 @@ def meets(kind: str, expected: Any) -> Meets:
     Args:
         kind: `fixed`: the same in every part; `pattern`: everything in `expected` is there, in any place of an array.
     """
-    return (lambda value: _is_same(value, expected)) if kind == "fixed" else (lambda value: contains(value, expected))
+    return _pattern(expected) if kind == "pattern" else (lambda value: _is_same(value, expected))
 
 
-def contains(value: Any, pattern: Any) -> bool:
-    """Whether `value` has everything that `pattern` has."""
-    if isinstance(pattern, dict):
-        return isinstance(value, dict) and all(key in value and contains(value[key], pattern[key]) for key in pattern)
-    if isinstance(pattern, list):
-        return isinstance(value, list) and all(any(contains(item, each) for item in value) for each in pattern)
-    return _is_same(value, pattern)
+def _pattern(expected: Any) -> Meets:
+    if isinstance(expected, dict):
+        return _object({key: _pattern(each) for key, each in expected.items()})
+    if isinstance(expected, list):
+        return _array([_pattern(each) for each in expected])
+    if isinstance(expected, str):
+        return lambda value: bool(value == expected)
+    return lambda value: _is_same(value, expected)
+
+
+def _object(parts: dict[str, Meets]) -> Meets:
+    pairs = tuple(parts.items())
+
+    def is_met(value: Any) -> bool:
+        return type(value) is dict and all(key in value and part(value[key]) for key, part in pairs)
+
+    return is_met
+
+
+def _array(parts: list[Meets]) -> Meets:
+    def is_met(value: Any) -> bool:
+        return isinstance(value, list) and all(any(map(part, value)) for part in parts)
+
+    return is_met
 
 
 def check_fixed(kind: str, expected: Any, code: str, who: str) -> Callable[[Any, Place], Findings]:

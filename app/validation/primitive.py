@@ -6,6 +6,7 @@ Spec: FHIR R4 datatypes.html#primitive and the regular expressions there; json.h
 from __future__ import annotations
 
 import binascii
+import math
 import re
 from collections.abc import Callable
 from datetime import date
@@ -18,7 +19,7 @@ _YEAR = r"([0-9]([0-9]([0-9][1-9]|[1-9]0)|[1-9]00)|[1-9]000)"
 _DAY = r"(0[1-9]|[12][0-9]|3[01])"
 _MONTH = r"(0[1-9]|1[0-2])"
 
-# Type -> the whole text must match. Source: FHIR R4 datatypes.html; `url`, `canonical`, `uuid` as their prose narrows them.
+# Type -> the whole text must match. Source: FHIR R4 datatypes.html; `url`, `canonical`, `uuid` as its prose has them.
 PATTERNS = {
     "id": r"[A-Za-z0-9\-.]{1,64}",
     "code": r"[^\s]+( [^\s]+)*",
@@ -66,7 +67,7 @@ def is_text(kind: str) -> bool:
     return kind not in ("boolean", "decimal") and kind not in _LOWEST
 
 
-def format_of(kind: str) -> Callable[[Any], bool]:
+def format_of(kind: str) -> Callable[[Any], bool]:  # noqa: PLR0911 - a line for each kind of format
     """Return the function that says whether a JSON value has the format of the primitive type.
 
     Types that R4 does not know are held to be strings.
@@ -89,7 +90,7 @@ def format_of(kind: str) -> Callable[[Any], bool]:
 
 def _is_decimal(value: Any) -> bool:
     if isinstance(value, (int, float)):
-        return value is not True and value is not False and value == value and abs(value) != float("inf")
+        return not isinstance(value, bool) and math.isfinite(value)
     return isinstance(value, Decimal) and value.is_finite()
 
 

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 from app.fhir import reference
 from app.fhir.resource import Resource
+from app.validation.element_tree import R4, ElementType
 from app.validation.finding import Finding, Findings, brief, by, listed
 from app.validation.place import Place
-from app.validation.snapshot import R4, ElementType
 
 Check = Callable[[Any, Place], Findings]
 _URN = ("urn:uuid:", "urn:oid:")
@@ -22,7 +22,8 @@ _URN = ("urn:uuid:", "urn:oid:")
 class Conforms(Protocol):
     """Whether a resource meets a profile; a base type is a profile too."""
 
-    def __call__(self, resource: Resource, profile: str, place: Place) -> bool: ...
+    def __call__(self, resource: Resource, profile: str, place: Place) -> bool:
+        """Whether `resource` meets `profile`."""
 
 
 def check_reference(value: Any, place: Place) -> Findings:

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.validation.discriminator import Test
-from app.validation.finding import MOST_FINDINGS, Finding, Findings, by, has_errors, listed
+from app.validation.finding import MOST_FINDINGS, Finding, Findings, by, has_errors
 from app.validation.place import Place
-from app.validation.structure import Check, Member, check_array, has_partner
+from app.validation.structure import Check, Member, check_count, has_partner, no_array
 
 Item = tuple[int, Any]
+
+_MOST_NAMED = 10
 
 
 @dataclass(slots=True)
@@ -76,12 +78,8 @@ class Slicer:
             if len(found) >= MOST_FINDINGS:
                 return found
         for each_slice in self.slices:
-            found += self._count(each_slice, members.get(each_slice.name, []), place)
+            found += self.count(each_slice, members.get(each_slice.name, []), place)
         return found
-
-    def missing(self) -> list[Finding]:
-        """Return the slices that must be there, for an element that is not there at all."""
-        return [finding for each in self.slices for finding in self._count(each, [], None)]
 
     def _sort(self, item: Any, place: Place) -> tuple[Slice | None, Findings]:
         """Return the slice of an item, and what is wrong with it there."""
@@ -106,18 +104,19 @@ class Slicer:
         if tried:
             return min(tried, key=lambda pair: (pair[0].distance(item), len(pair[1] or ())))
         hints = [test.nearest(item, place) for each in self.slices for test in each.tests]
-        allowed = [f"{each.name} ({', '.join(test.words for test in each.tests)})" for each in self.slices]
-        words = f"This `{self.name}` is in none of the slices that {by(self.source)} allows: {listed(allowed)}."
+        allowed = "; ".join(map(_described, self.slices[:_MOST_NAMED]))
+        words = f"This `{self.name}` is none of those that {by(self.source)} allows: {allowed}."
         hint = next((each for each in hints if each), "")
         return None, [Finding("structure", words + hint), *(found or ())]
 
-    def _count(self, each: Slice, members: list[Item], place: Place | None) -> list[Finding]:
-        who = by(each.source, each.name)
+    def count(self, each: Slice, members: list[Item], place: Place | None) -> list[Finding]:
+        """Return what is wrong with the number of items in a slice, and with their own slices."""
+        who = by(each.source)
         if len(members) < each.low:
-            words = f"`{self.name}` has {len(members)} items for a slice that needs {each.low}: {who}"
-            return [Finding("required", words + f" ({', '.join(test.words for test in each.tests)}).")]
+            words = f"`{self.name}` has {len(members)} of at least {each.low} items for {_described(each)}"
+            return [Finding("required", f"{words}, which {who} demands.")]
         if each.high is not None and len(members) > each.high:
-            words = f"`{self.name}` has {len(members)} items for a slice that allows {each.high}: {who}."
+            words = f"`{self.name}` has {len(members)} items for {_described(each)}; {who} allows {each.high}."
             return [Finding("structure", words, "error", (self.name, members[each.high][0]))]
         if each.inner and place:
             return each.inner.check(members, place)
@@ -149,11 +148,11 @@ def sliced(name: str, slicer: Slicer, *, low: int, high: int | None, who: str) -
     """Return the member for an array with slices."""
 
     def member(items: Any, owner: dict[str, Any], place: Place) -> Findings:
-        if found := check_array(name, items, low, high, who):
-            return found
+        if type(items) is not list or not items:
+            return no_array(name, items)
         partner = owner.get("_" + name)
         pairs = [(i, item) for i, item in enumerate(items) if item is not None or not has_partner(partner, i)]
-        return slicer.check(pairs, place) or None
+        return [*check_count(name, len(items), low, high, who), *slicer.check(pairs, place)] or None
 
     return member
 
@@ -170,11 +169,15 @@ def sliced_one(name: str, slicer: Slicer) -> Member:
     return member
 
 
-def check_missing(name: str, slicer: Slicer) -> Check | None:
-    """Return the rule that an absent element lacks the slices that must be there; None when none must."""
-    if not any(each.low for each in slicer.slices):
-        return None
-    return lambda value, place: None if name in value else slicer.missing() or None
+def check_missing(slicer: Slicer) -> Findings:
+    """Return the slices that must be there, for an element that is not there at all."""
+    return [finding for each in slicer.slices for finding in slicer.count(each, [], None)] or None
+
+
+def _described(each: Slice) -> str:
+    """Return a slice and what its items have: "slice `Documents` (`Binary`)"."""
+    words = ", ".join(test.words for test in each.tests)
+    return f"slice `{each.name}` ({words})" if words else f"slice `{each.name}`"
 
 
 def _by_distance(item: Any) -> Callable[[Slice], int]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.validation.finding import MOST_FINDINGS, Finding, Findings, below, by, kind_of, nearest, shown
+from app.validation.finding import MOST_FINDINGS, Finding, Findings, below, kind_of, nearest, shown
 from app.validation.place import Place
 from app.validation.primitive import EXPECTED, format_of, is_text
 
@@ -39,12 +39,12 @@ class Parts:
     is_resource: bool = False
 
 
-def check_object(parts: Parts) -> Check:
+def check_object(parts: Parts) -> Check:  # noqa: C901 - the hot loop, whose steps are not worth a call each
     """Return the check of a JSON object."""
     members, label, is_resource = parts.members, parts.label, parts.is_resource
     required, rules = tuple(parts.required), tuple(parts.rules)
 
-    def check(value: Any, place: Place) -> Findings:
+    def check(value: Any, place: Place) -> Findings:  # noqa: C901
         if type(value) is not dict:
             return [wrong_type(value, f"an object (`{label}`)")]
         found: list[Finding] = []
@@ -55,8 +55,8 @@ def check_object(parts: Parts) -> Check:
                 found += more
                 if len(found) >= MOST_FINDINGS:
                     return found
-        if len(value) < 2 and (not value or (not is_resource and "id" in value)):
-            found.append(Finding("structure", f"An empty `{label}` is not allowed (FHIR R4 `ele-1`)."))
+        if "id" in value or not value:
+            found += _check_id(value, label, place, is_resource=is_resource)
         for name, keys, who in required:
             for key in keys:
                 if key in value:
@@ -107,9 +107,9 @@ def array(name: str, check: Check, *, low: int, high: int | None, who: str) -> M
     partner = "_" + name
 
     def member(items: Any, owner: dict[str, Any], place: Place) -> Findings:
-        if found := check_array(name, items, low, high, who):
-            return found
-        found = []
+        if type(items) is not list or not items:
+            return no_array(name, items)
+        found = check_count(name, len(items), low, high, who)
         for index, item in enumerate(items):
             if item is None and has_partner(owner.get(partner), index):
                 continue
@@ -125,19 +125,20 @@ def array(name: str, check: Check, *, low: int, high: int | None, who: str) -> M
     return member
 
 
-def check_array(name: str, items: Any, low: int, high: int | None, who: str) -> Findings:
-    """Return what is wrong with the array itself."""
+def no_array(name: str, items: Any) -> list[Finding]:
+    """Return the finding for a value that must be an array with items in it."""
     if type(items) is not list:
         return [_at(name, wrong_type(items, "an array"))]
-    if not items:
-        return [_at(name, Finding("structure", f"`{name}` is an empty array; leave it out instead."))]
-    if high is not None and len(items) > high:
-        words = f"`{name}` comes {len(items)} times; {who} allows at most {high}."
-        return [_at(name, Finding("structure", words))]
-    if len(items) < low:
-        words = f"`{name}` comes {len(items)} times; {who} demands at least {low}."
-        return [_at(name, Finding("required", words))]
-    return None
+    return [_at(name, Finding("structure", f"`{name}` is an empty array; leave it out instead."))]
+
+
+def check_count(name: str, count: int, low: int, high: int | None, who: str) -> list[Finding]:
+    """Return the finding when there are fewer items than `low` or more than `high`."""
+    if high is not None and count > high:
+        return [_at(name, Finding("structure", f"`{name}` comes {count} times; {who} allows at most {high}."))]
+    if count < low:
+        return [_at(name, Finding("required", f"`{name}` comes {count} times; {who} demands at least {low}."))]
+    return []
 
 
 def has_partner(extras: Any, index: int) -> bool:
@@ -154,7 +155,8 @@ def partner(name: str, check: Check, *, is_array: bool) -> Member:
     def many(items: Any, owner: dict[str, Any], place: Place) -> Findings:
         if type(items) is not list or not items:
             return [_at(name, wrong_type(items, "an array with an item for each value"))]
-        values, found = owner.get(name), []
+        values = owner.get(name)
+        found: list[Finding] = []
         for index, item in enumerate(items):
             if item is not None:
                 found += below(check(item, place), (name, index)) or ()
@@ -201,15 +203,17 @@ def check_choice(name: str, keys: frozenset[str]) -> Check:
     return check
 
 
-def check_element_id(value: Any, place: Place) -> Findings:
-    """Return the finding when an element's id is not unique in its resource."""
+def _check_id(value: dict[str, Any], label: str, place: Place, *, is_resource: bool) -> list[Finding]:
+    """An object needs more than an id (ele-1), and an element's id is unique in its resource."""
+    if not value or (len(value) == 1 and not is_resource):
+        return [Finding("structure", f"An empty `{label}` is not allowed (FHIR R4 `ele-1`).")]
     name = value.get("id")
-    if not isinstance(name, str):
-        return None
+    if is_resource or not isinstance(name, str):
+        return []
     if name in place.element_ids:
         return [Finding("structure", "This `id` is that of another element of the resource already.", "error", "id")]
     place.element_ids.add(name)
-    return None
+    return []
 
 
 def wrong_type(value: Any, expected: str) -> Finding:

@@ -1,4 +1,4 @@
-"""Bindings: is a code among those of its value set?
+"""Bindings: whether a code is among those of its value set.
 
 A required binding is an error, an extensible one a warning, the weaker ones say nothing. For a value set that no
 package can enumerate nothing is checked but the form of its codes, where the R4 tables know one (mime types).

@@ -1,4 +1,4 @@
-"""Is a resource what FHIR R4 and a profile say it must be?
+"""Whether a resource is what FHIR R4 and a profile say it must be.
 
     validator = Validator(packages)
     issues = validator.validate(resource, "https://profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.Minimal.ProvideBundle")
@@ -17,6 +17,7 @@ from app.fhir.outcome import Issue
 from app.fhir.packages import Packages
 from app.validation.compiler import Compiler
 from app.validation.finding import Finding, Step, shown
+from app.validation.nested import unknown_type
 from app.validation.place import Place
 from app.validation.structure import wrong_type
 
@@ -55,7 +56,7 @@ class Validator:
             return [wrong_type(resource, "a resource, a JSON object").issue(root)]
         kind = resource.get("resourceType")
         if not isinstance(kind, str) or not self._compiler.is_concrete(kind):
-            return [self._compiler.unknown_type(kind).issue(root)]
+            return [unknown_type(self._compiler, kind).issue(root)]
         profiles = [profile, *(_claims(resource) if claims else ())]
         try:
             found = [each for url in dict.fromkeys(profiles) for each in self._run(resource, kind, url)]

@@ -1,0 +1,79 @@
+"""Resources in resources, and extensions that a package defines.
+
+Spec: FHIR R4 references.html#contained; bundle.html; parameters.html; extensibility.html.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app.validation.element import any_profile
+from app.validation.element_tree import ElementType, Node
+from app.validation.finding import Finding, Findings, by, listed, nearest, shown
+from app.validation.place import Place
+from app.validation.structure import Check, chain, check_object, wrong_type
+
+if TYPE_CHECKING:
+    from app.validation.compiler import Compiler
+
+_ABSTRACT = frozenset({"Resource", "DomainResource"})
+
+
+def check_resource(compiler: Compiler, node: Node) -> Check:
+    """Return the check of a resource that stands in another: a contained one, an entry's, a parameter's."""
+    contained = node.name == "contained"
+    by_code = {each.code: each for each in node.types}
+    everything = next((each for each in node.types if each.code in _ABSTRACT), None)
+    who = by(node.origin.get("types", ""), node.slice_name)
+    checks: dict[str, Check] = {}
+
+    def check(value: Any, place: Place) -> Findings:
+        if type(value) is not dict:
+            return [wrong_type(value, "a resource")]
+        kind = value.get("resourceType")
+        if not isinstance(kind, str) or not compiler.is_concrete(kind):
+            return [unknown_type(compiler, kind)]
+        if everything is None and kind not in by_code:
+            return [Finding("structure", f"A `{kind}` is not allowed here; {who} allows {listed(by_code)}.")]
+        if kind not in checks:
+            checks[kind] = _whole(compiler, node, kind, by_code.get(kind) or everything)
+        return checks[kind](value, place.inside(value, contained=contained))
+
+    return check
+
+
+def unknown_type(compiler: Compiler, kind: Any) -> Finding:
+    """Return the finding for a `resourceType` that is missing or that R4 does not know."""
+    if not isinstance(kind, str):
+        return Finding("structure", "`resourceType` is missing, or is no string.")
+    hint = nearest(kind, compiler.structures.resource_types())
+    return Finding("structure", f"{shown(kind)} is not a resource type of FHIR R4.{hint}")
+
+
+def check_known_extension(compiler: Compiler) -> Check:
+    """Return the check that an extension whose definition a package has meets it; others may be anything."""
+
+    def check(value: Any, place: Place) -> Findings:
+        url = value.get("url")
+        # Parts of a complex extension have plain names; a package is asked for URLs only, and remembers no unknown one.
+        if type(url) is not str or ":" not in url:
+            return None
+        key = (id(value), url)
+        if key in place.verdicts or compiler.packages.package_of("StructureDefinition", url) is None:
+            return None
+        place.verdicts[key] = True
+        profile = compiler.profile_check(url)
+        return profile(value, place) if profile else None
+
+    return check
+
+
+def _whole(compiler: Compiler, node: Node, kind: str, own: ElementType | None) -> Check:
+    """Return the check of a resource of the type `kind`: its profile's, or its type's."""
+    profiles = tuple(url for url in own.profiles if url not in node.merged) if own else ()
+    if node.touched and node.children is not None:
+        inline = check_object(compiler.constrained_parts(node))
+        return chain(inline, any_profile(compiler, profiles), anyway=True)
+    if len(profiles) == 1 and (only := compiler.profile_check(profiles[0])):
+        return only
+    return chain(compiler.type_check(kind), any_profile(compiler, profiles), anyway=True)
