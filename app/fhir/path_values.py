@@ -45,6 +45,12 @@ def _in_utc(parts: Parts, zone: str) -> Parts | None:
 
 def compare_dates(left: str, right: str) -> int | None:
     """Return -1, 0 or 1; None when the coarser of the two leaves it open, or one is no date."""
+    if len(left) > 19 and len(right) > 19:
+        try:
+            one, other = datetime.fromisoformat(left), datetime.fromisoformat(right)
+            return (one > other) - (one < other)
+        except (ValueError, TypeError):
+            return None
     return _compare(date_parts(left), date_parts(right))
 
 
