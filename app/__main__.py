@@ -96,7 +96,8 @@ def _serve(settings: Settings) -> int:
         settings = settings.model_copy(update={"port": listening.getsockname()[1]})
         if not settings.mongodb_url.get_secret_value():
             url = stack.enter_context(private_mongodb(settings.data_dir))
-            settings = settings.model_copy(update={"mongodb_url": SecretStr(url)})
+            key = SecretStr(settings.signing_key)  # that of the folder: the URL is another one after each start
+            settings = settings.model_copy(update={"mongodb_url": SecretStr(url), "page_key": key})
         asyncio.run(_prepare(settings))
         _announce(settings)
         return _run(settings, listening)

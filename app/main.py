@@ -19,6 +19,7 @@ from app.rest.log import configure, log
 from app.rest.pages import add_pages
 from app.rest.routes import add_fhir
 from app.search.definitions import Definitions
+from app.search.page import Paging
 from app.settings import Settings, load
 from app.store.driver import connect
 from app.store.resources import Store
@@ -79,6 +80,7 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
             now=lambda: datetime.now(UTC),
             new_id=lambda: uuid4().hex,
             switches=settings.switches,
+            paging=Paging(settings.signing_key.encode()),
         )
     finally:
         await store.close()

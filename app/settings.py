@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -75,7 +76,10 @@ class Settings(BaseSettings):
         description="largest request body without the documents in it",
         json_schema_extra={"unit": "bytes"},
     )
-    page_key: SecretStr = Field(SecretStr(""), description="key that signs page links; empty: made once per database")
+    page_key: SecretStr = Field(
+        SecretStr(""),
+        description="key that signs page links, the same for all workers; empty: made of where the data lie",
+    )
 
     metadata_level: MetadataLevel = Field("all", description="ProvideBundle profiles that ITI-65 takes")
     strict_identifier_type: bool = Field(False, description="refuse identifiers without the `type` of MHD 4.2.4")
@@ -95,6 +99,12 @@ class Settings(BaseSettings):
         """The public `[base]`, without a slash at the end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.base_url.rstrip("/") or f"http://{host}:{self.port}/fhir"
+
+    @property
+    def signing_key(self) -> str:
+        """The key of page links: stable over restarts, and as secret as the URL of the database."""
+        place = self.mongodb_url.get_secret_value() or self.data_dir.resolve()
+        return self.page_key.get_secret_value() or sha256(f"{place} {self.mongodb_database}".encode()).hexdigest()
 
     @property
     def switches(self) -> Switches:

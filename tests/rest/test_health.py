@@ -1,0 +1,52 @@
+"""Is the server up, does its store answer; and the pages for people."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from app.fhir.outcome import FhirError
+from tests.rest.conftest import Serve
+
+
+async def test_live_and_ready(http: httpx.AsyncClient) -> None:
+    """Issue 1, the edge: `/health/live`, `/health/ready`."""
+    assert (await http.get("/health/live")).json() == {"status": "up"}
+    assert (await http.get("/health/ready")).status_code == 200
+
+
+async def test_ready_says_when_the_store_is_away(serve: Serve) -> None:
+    """Issue 1, the edge: 503, and the process stays up."""
+    async with serve() as client:
+        await client.app.state.context.store.close()  # type: ignore[attr-defined]
+        assert (await client.get("/health/ready")).status_code == 503
+        assert (await client.get("/health/live")).status_code == 200
+
+
+async def test_store_that_is_away_fails_requests_in_fhirs_words(serve: Serve) -> None:
+    """MHD section 15: overload or absence of the store is 503 `transient`."""
+    with pytest.raises(FhirError) as caught:
+        async with serve(
+            mongodb_url=__import__("pydantic").SecretStr("mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50")
+        ):
+            pass
+    assert caught.value.issues[0].code == "transient"
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+async def test_pages_work_without_the_internet(http: httpx.AsyncClient, path: str) -> None:
+    """Issue 1, the edge: a browser sees what this is; no script, font or image comes from elsewhere."""
+    page = (await http.get(path, headers={"Accept": "text/html"})).text
+    assert "http://test.example.org/fhir" in page
+    assert "OWN-1" in page
+    assert "curl" in page
+    for outside in ("<script", "src=", "@import", "url("):
+        assert outside not in page
+
+
+async def test_openapi_lists_every_interaction(http: httpx.AsyncClient) -> None:
+    """Issue 1, the edge: OpenAPI from the records."""
+    described = (await http.get("/openapi.json")).json()
+    assert described["servers"] == [{"url": "http://test.example.org/fhir"}]
+    assert set(described["paths"]) >= {"/", "/Patient", "/Patient/_search", "/Patient/{id}", "/metadata"}
+    assert described["paths"]["/Patient/{id}"]["get"]["parameters"][0]["name"] == "id"
