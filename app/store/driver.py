@@ -181,7 +181,7 @@ async def _abort(session: Session) -> None:
 
 
 def _is_worth_another_try(error: PyMongoError) -> bool:
-    """Whether the transaction met another one, or its server went away; where none was found, we have waited already."""
+    """Whether the transaction met another one, or its server went away; if none was found, we waited already."""
     return error.has_error_label("TransientTransactionError") and not isinstance(error, ServerSelectionTimeoutError)
 
 

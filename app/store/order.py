@@ -18,6 +18,9 @@ from app.search.page import Position
 from app.search.result import Sort
 from app.store.filter import INDEX, RECORD, Filter, to_filter, together
 
+# Not a comparison with null: that reads `0` in the path also as a name in each element, which no element has.
+_ABSENT = {"$exists": False}
+
 
 def sort_keys(sort: Sequence[Sort]) -> list[tuple[str, int]]:
     """Return the sort as pairs of field and direction; ids, descending, decide among equals."""
@@ -54,7 +57,7 @@ def after(sort: Sequence[Sort], last: Position) -> Filter:
             continue
         if (beyond := _beyond(field, value, is_descending=is_descending)) is not None:
             branches.append(together([equal, beyond]))
-        equal = {**equal, field: value}
+        equal = {**equal, field: _ABSENT if value is None else value}
     return branches[0] if len(branches) == 1 else {"$or": branches}
 
 
@@ -66,11 +69,11 @@ def page_filter(criterion: Criterion, sort: Sequence[Sort], start: Position | No
 
 def _beyond(field: str, value: Any, *, is_descending: bool) -> Filter | None:
     if not is_descending:
-        return {field: {"$ne": None} if value is None else {"$gt": value}}
+        return {field: {"$exists": True} if value is None else {"$gt": value}}
     if value is None:
         return None
     # Only the record's own fields are never missing; for them the bound alone lets an index do the work.
-    return {field: {"$lt": value}} if field in RECORD.values() else {"$or": [{field: {"$lt": value}}, {field: None}]}
+    return {field: {"$lt": value}} if field in RECORD.values() else {"$or": [{field: {"$lt": value}}, {field: _ABSENT}]}
 
 
 def _value(record: Filter, key: Sort) -> Any:
