@@ -72,7 +72,7 @@ def check_target(types: tuple[ElementType, ...], source: str, conforms: Conforms
     def check(value: Any, place: Place) -> Findings:
         text = value.get("reference")
         found: list[Finding] = []
-        if ways:
+        if ways and ("reference" in value or "identifier" in value):
             found += _check_way(text, ways, source, place)
         if targets and f"{R4}Resource" not in targets:
             resource = place.resolve(text) if isinstance(text, str) else None
