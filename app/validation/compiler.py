@@ -62,7 +62,11 @@ class Compiler:
         """Return the check of the profile `url`, of a value whose type is known; None when no package has it."""
         check = self._profiles.get(url)
         if check is None and (tree := self.snapshots.tree(url)):
-            check = self._profiles[url] = self._root_check(tree, url)
+            package = self.packages.package_of("StructureDefinition", url)
+            severity = package.severity if package else "enforce"
+            enforced = self._root_check(tree, url)
+            check = enforced if severity == "enforce" else _softened(enforced, self.later(tree.below), severity)
+            self._profiles[url] = check
         return check
 
     def conforms(self, resource: Any, profile: str, place: Place) -> bool:
@@ -138,6 +142,22 @@ class Compiler:
         if self.is_resource(code):
             parts.rules.insert(0, _check_type(code, url))
         return chain(check_object(parts), extras(self, tree, code), anyway=True)
+
+
+def _softened(check: Check, base: Check, severity: str) -> Check:
+    """Return the check of a profile whose package is to `warn` only, or is `off`; what R4 itself demands stays."""
+    if severity == "off":
+        return base
+
+    def soft(value: Any, place: Place) -> Findings:
+        found = check(value, place)
+        if has_errors(found):
+            kept = {(each.text, *each.steps) for each in base(value, place) or ()}
+            for each in found or ():
+                each.severity = each.severity if (each.text, *each.steps) in kept else "warning"
+        return found
+
+    return soft
 
 
 def _primitive(code: str) -> Check:

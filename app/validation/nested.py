@@ -5,6 +5,7 @@ Spec: FHIR R4 references.html#contained; bundle.html; parameters.html; extensibi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from app.validation.element import any_profile
@@ -37,9 +38,21 @@ def check_resource(compiler: Compiler, node: Node) -> Check:
             return [Finding("structure", f"A `{kind}` is not allowed here; {who} allows {listed(by_code)}.")]
         if kind not in checks:
             checks[kind] = _whole(compiler, node, kind, by_code.get(kind) or everything)
-        return checks[kind](value, place.inside(value, contained=contained))
+        inner = place.inside(value, contained=contained)
+        found = checks[kind](value, inner)
+        return [*(found or ()), *claimed(compiler, inner)] or None if place.claims else found
 
     return check
+
+
+def claimed(compiler: Compiler, place: Place) -> Iterator[Finding]:
+    """Yield what keeps the resource of a place from the profiles that it claims and a package has."""
+    meta = place.resource.get("meta")
+    urls = meta.get("profile") if isinstance(meta, dict) else None
+    for url in dict.fromkeys(each for each in urls if isinstance(each, str)) if isinstance(urls, list) else ():
+        # A package is asked first: unlike the compiler's and its own memory, the question leaves no trace.
+        if compiler.packages.package_of("StructureDefinition", url) and (check := compiler.profile_check(url)):
+            yield from check(place.resource, place) or ()
 
 
 def unknown_type(compiler: Compiler, kind: Any) -> Finding:

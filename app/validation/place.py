@@ -21,12 +21,16 @@ class Place:
         bundle: the entries of the Bundle around it, None outside of one.
         element_ids: ids of elements seen in `resource`, which must not repeat.
         verdicts: (id of a resource, profile) -> whether it conforms; also breaks circles. One per validation.
+        claims: whether resources are also held to the profiles that their `meta.profile` claims.
         hints: how many spelling suggestions may still be looked for, a list of one. One per validation.
     """
 
-    __slots__ = ("_contained", "_entries", "bundle", "element_ids", "hints", "resource", "root", "verdicts")
+    __slots__ = ("_contained", "_entries", "bundle", "claims", "element_ids", "hints", "resource", "root", "verdicts")
 
-    def __init__(self, resource: Resource, root: Resource, bundle: Entries | None, above: Place | None) -> None:
+    def __init__(
+        self, resource: Resource, root: Resource, bundle: Entries | None, above: Place | None, *, claims: bool = False
+    ) -> None:
+        self.claims: bool = above.claims if above else claims
         self.resource = resource
         self.root = root
         self.bundle = bundle

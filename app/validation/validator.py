@@ -1,7 +1,6 @@
 """Whether a resource is what FHIR R4 and a profile say it must be.
 
-    validator = Validator(packages)
-    issues = validator.validate(resource, "https://profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.Minimal.ProvideBundle")
+    issues = Validator(packages).validate(resource, profile)
 
 Profiles are StructureDefinitions of the packages in `profiles/`; each is compiled once, when it is first used.
 
@@ -17,9 +16,9 @@ from app.fhir.outcome import Issue
 from app.fhir.packages import Packages
 from app.validation.compiler import Compiler
 from app.validation.finding import Finding, Step, shown
-from app.validation.nested import unknown_type
+from app.validation.nested import claimed, unknown_type
 from app.validation.place import Place
-from app.validation.structure import wrong_type
+from app.validation.structure import Check, wrong_type
 
 _MOST_ISSUES = 1000
 
@@ -37,7 +36,7 @@ class Validator:
 
     def knows(self, profile: str) -> bool:
         """Whether a package has the profile, a canonical URL, perhaps with `|version`."""
-        return self._compiler.profile_check(profile) is not None
+        return self._check(profile) is not None
 
     def validate(self, resource: Any, profile: str = "", *, root: str = "", claims: bool = False) -> list[Issue]:
         """Return everything that is wrong with `resource`, in the order of the document, each thing once.
@@ -57,25 +56,34 @@ class Validator:
         kind = resource.get("resourceType")
         if not isinstance(kind, str) or not self._compiler.is_concrete(kind):
             return [unknown_type(self._compiler, kind).issue(root)]
-        profiles = [profile, *(_claims(resource) if claims else ())]
         try:
-            found = [each for url in dict.fromkeys(profiles) for each in self._run(resource, kind, url)]
+            found = self._run(resource, kind, profile, claims=claims)
         except RecursionError:
             found = [Finding("structure", "The resource is nested deeper than this server reads.")]
         return _issues(found, resource, root or kind)
 
-    def _run(self, resource: dict[str, Any], kind: str, profile: str) -> Iterable[Finding]:
-        check = self._compiler.profile_check(profile) if profile else self._compiler.type_check(kind)
+    def _run(self, resource: dict[str, Any], kind: str, profile: str, *, claims: bool) -> list[Finding]:
+        place = Place(resource, resource, None, None, claims=claims)
+        found = list(claimed(self._compiler, place)) if claims else []
+        if claims and not profile and self._claims(resource):
+            return found
+        check = self._check(profile) if profile else self._compiler.type_check(kind)
         if check is None:
             words = f"Profile {shown(profile)} is not known to this server; the resource was not checked against it."
-            return [Finding("not-supported", words), *self._run(resource, kind, "")]
-        return check(resource, Place(resource, resource, None, None)) or ()
+            found.append(Finding("not-supported", words))
+            check = self._compiler.type_check(kind)
+        return [*found, *(check(resource, place) or ())]
 
+    def _claims(self, resource: dict[str, Any]) -> bool:
+        """Whether a profile that a package has is claimed; it stands on the base type, which needs no second look."""
+        meta = resource.get("meta")
+        urls = meta.get("profile") if isinstance(meta, dict) else None
+        return isinstance(urls, list) and any(isinstance(url, str) and self.knows(url) for url in urls)
 
-def _claims(resource: dict[str, Any]) -> list[str]:
-    meta = resource.get("meta")
-    listed = meta.get("profile") if isinstance(meta, dict) else None
-    return [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
+    def _check(self, profile: str) -> Check | None:
+        """A package is asked first: nothing is remembered of a profile that nobody has."""
+        known = self._compiler.packages.package_of("StructureDefinition", profile)
+        return self._compiler.profile_check(profile) if known else None
 
 
 def _issues(found: Iterable[Finding], resource: Any, root: str) -> list[Issue]:
