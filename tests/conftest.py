@@ -8,19 +8,24 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import httpx
 import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
 
+from app.fhir import packages as fhir_packages
+from app.fhir.packages import Packages
+from app.main import create_app
+from app.search.definitions import Definitions
+from app.settings import Settings
 from app.store.driver import Connection, Driver, connect
 from app.store.managed import private_mongodb
-
-if TYPE_CHECKING:
-    from app.fhir.packages import Packages
-    from app.search.definitions import Definitions
-    from app.store.resources import Store
+from app.store.resources import Store
 
 PROJECT = Path(__file__).parent.parent
+
+BASE_URL = "http://test.example.org/fhir"
 
 RESOURCE_TYPES = ("Binary", "DocumentReference", "List", "Patient")
 
@@ -65,16 +70,12 @@ def database_name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def packages() -> Packages:
     """The profile packages of this project."""
-    from app.fhir import packages as fhir_packages
-
     return fhir_packages.load(PROJECT / "profiles")
 
 
 @pytest.fixture(scope="session")
 def definitions(packages: Packages) -> Definitions:
     """The search parameters of R4 and of the profile packages."""
-    from app.search.definitions import Definitions
-
     return Definitions(packages)
 
 
@@ -97,11 +98,37 @@ async def database(mongodb_url: str, database_name: str, driver: Driver) -> Asyn
 @pytest.fixture
 async def store(database: Connection, definitions: Definitions) -> Store:
     """An empty store with its collections and indexes."""
-    from app.store.resources import Store
-
     made = Store(database, definitions)
     await made.ensure(RESOURCE_TYPES)
     return made
+
+
+@pytest.fixture(scope="session")
+def settings(mongodb_url: str, database_name: str) -> Settings:
+    """The settings of the server that `client` asks: the worker's database, no examples."""
+    return Settings(
+        mongodb_url=SecretStr(mongodb_url),
+        mongodb_database=database_name,
+        base_url=BASE_URL,
+        example_data=False,
+        profiles_dir=PROJECT / "profiles",
+    )
+
+
+@pytest.fixture(scope="session")
+async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+    """The real server, running as long as the worker does: it has no state outside the database."""
+    made = create_app(settings)
+    async with made.router.lifespan_context(made):
+        yield made
+
+
+@pytest.fixture
+async def client(app: FastAPI, store: Store) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the real server over an empty store; URLs are relative to `[base]`."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as asking:
+        yield asking
 
 
 @pytest.fixture

@@ -148,8 +148,9 @@ class Commit:
     async def _release(self, name: str, session: Session) -> None:
         """Free the keys of a record; a shared one is free when its last holder goes."""
         keys = self.database["unique_key"]
+        await keys.delete_many({"holder": name}, session=session)
+        await keys.delete_many({"holders": [name]}, session=session)
         await keys.update_many({"holders": name}, {"$pull": {"holders": name}}, session=session)
-        await keys.delete_many({"$or": [{"holder": name}, {"holders": []}]}, session=session)
 
     async def _already_deleted(self, change: Delete, session: Session) -> Kept:
         name = f"{change.resource_type}/{change.id}"

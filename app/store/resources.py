@@ -84,7 +84,8 @@ class Store:
             for name in (*OWN_COLLECTIONS, *types):
                 if name not in present:
                     await self._create_collection(name)
-            await self._database["unique_key"].create_index("holder")
+            for holder in ("holder", "holders"):
+                await self._database["unique_key"].create_index(holder, sparse=True)
             await ensure_indexes(self._database, self._definitions, types)
 
     async def ping(self) -> None:
@@ -237,6 +238,7 @@ class Store:
 
 
 def _is_one_insert(change: Change) -> TypeGuard[Create]:
-    return (
-        isinstance(change, Create) and not change.unique and (change.content is None or change.content.data is not None)
-    )
+    """Whether `change` writes one record of its own, and nothing beside it."""
+    if not isinstance(change, Create) or change.unique or change.shared:
+        return False
+    return change.content is None or change.content.data is not None

@@ -317,3 +317,24 @@ async def test_unreachable_database(driver: Driver, definitions: Definitions) ->
             await work
         assert error.value.status == 503
     await store.close()
+
+
+async def test_shared_key_is_for_who_means_the_same(store: Store) -> None:
+    """Section 21 item 4: documents of one uniqueId and the same bytes share it; other bytes find it taken."""
+    for name in ("d1", "d2"):
+        await store.commit([Create(document_reference(name), shared=(("urn:oid:1", "hash a"),))], NOW)
+    with pytest.raises(KeyTaken):
+        await store.commit([Create(document_reference("d3"), shared=(("urn:oid:1", "hash b"),))], NOW)
+    await store.commit([Delete("DocumentReference", "d1")], NOW)
+    assert await store.holders(["urn:oid:1"]) == {"urn:oid:1": "DocumentReference/d2"}
+    await store.commit([Delete("DocumentReference", "d2")], NOW)
+    assert await store.holders(["urn:oid:1"]) == {}
+
+
+async def test_concurrent_claims_of_a_shared_key(store: Store) -> None:
+    """Section 21 item 4: of concurrent submissions only those that mean the same get the key."""
+    done = await race(
+        *([Create(document_reference(f"d{n}"), shared=(("urn:oid:1", f"hash {n % 2}"),))] for n in range(12)),
+        store=store,
+    )
+    assert sorted(type(each).__name__ for each in done) == ["KeyTaken"] * 6 + ["tuple"] * 6
