@@ -24,6 +24,7 @@ FALSE = [Node(False, "System.Boolean")]
 _BOOLEANS = {"true": True, "t": True, "yes": True, "y": True, "1": True, "1.0": True,
              "false": False, "f": False, "no": False, "n": False, "0": False, "0.0": False}  # fmt: skip
 _LONGEST_SUBJECT = 100_000
+_MOST_DIGITS = 28
 
 
 def answer(value: bool | None) -> Nodes:
@@ -81,7 +82,7 @@ def _on_text(function: Callable[..., Nodes]) -> Function:
 def _on_number(function: Callable[[Decimal], Decimal | int]) -> Function:
     def lifted(nodes: Nodes) -> Nodes:
         value = number(nodes[0].value) if len(nodes) == 1 else None
-        if value is None:
+        if value is None or value.adjusted() > _MOST_DIGITS:
             return []
         found = function(value)
         return [Node(found, "System.Integer" if isinstance(found, int) else "System.Decimal")]

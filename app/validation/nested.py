@@ -71,10 +71,8 @@ def check_known_extension(compiler: Compiler) -> Check:
         # Parts of a complex extension have plain names; a package is asked for URLs only, and remembers no unknown one.
         if type(url) is not str or ":" not in url:
             return None
-        key = (id(value), url)
-        if key in place.verdicts or compiler.packages.package_of("StructureDefinition", url) is None:
+        if compiler.packages.package_of("StructureDefinition", url) is None:
             return None
-        place.verdicts[key] = True
         profile = compiler.profile_check(url)
         return profile(value, place) if profile else None
 

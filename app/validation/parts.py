@@ -36,15 +36,16 @@ def make_parts(compiler: Compiler, node: Node, base: Parts | None) -> Parts:
             _add_choice(compiler, parts, child, base)
         else:
             _add_element(compiler, parts, child, base)
-    parts.rules += _type_rules(compiler, name)
+    parts.rules += _type_rules(compiler, name, is_profiled=bool(node.merged))
     return parts
 
 
-def _type_rules(compiler: Compiler, name: str) -> list[Check]:
+def _type_rules(compiler: Compiler, name: str, *, is_profiled: bool) -> list[Check]:
+    """An extension whose profile is known already is not looked up by its URL."""
     rules: list[Check] = []
     if name == "Reference":
         rules.append(check_reference)
-    if name == "Extension":
+    if name == "Extension" and not is_profiled:
         rules.append(check_known_extension(compiler))
     found = (compiler.invariants.check(each, "", name) for each in compiler.structures.invariants(name))
     return [*rules, *(check for check in found if check)]

@@ -19,7 +19,8 @@ class Place:
         resource: what `%resource` means.
         root: what `%rootResource` means: the container of a contained resource, else `resource`.
         bundle: the entries of the Bundle around it, None outside of one.
-        element_ids: ids of elements seen in `resource`, which must not repeat.
+        element_ids: ids of elements seen in `resource`, which must not repeat, each with the identity of its object:
+            an object may be looked at more than once.
         verdicts: (id of a resource, profile) -> whether it conforms; also breaks circles. One per validation.
         claims: whether resources are also held to the profiles that their `meta.profile` claims.
         hints: how many spelling suggestions may still be looked for, a list of one. One per validation.
@@ -34,7 +35,7 @@ class Place:
         self.resource = resource
         self.root = root
         self.bundle = bundle
-        self.element_ids: set[str] = set()
+        self.element_ids: dict[str, int] = {}
         self.verdicts: dict[tuple[int, str], bool] = above.verdicts if above else {}
         self.hints: list[int] = above.hints if above else [50]
         self._entries: Entries | None = None

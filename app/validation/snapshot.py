@@ -42,6 +42,7 @@ class Snapshots:
             self._trees[url] = None  # a profile that leads back to itself finds nothing here
             for definition in reversed(chain):
                 self._overlay(root, definition)
+            root.merged = frozenset({url})
             self._trees[url] = root
         return self._trees[url]
 

@@ -210,10 +210,9 @@ def _check_id(value: dict[str, Any], label: str, place: Place, *, is_resource: b
     name = value.get("id")
     if is_resource or not isinstance(name, str):
         return []
-    if name in place.element_ids:
-        return [Finding("structure", "This `id` is that of another element of the resource already.", "error", "id")]
-    place.element_ids.add(name)
-    return []
+    if place.element_ids.setdefault(name, id(value)) == id(value):
+        return []
+    return [Finding("structure", "This `id` is that of another element of the resource already.", "error", "id")]
 
 
 def wrong_type(value: Any, expected: str) -> Finding:

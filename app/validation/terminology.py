@@ -45,7 +45,7 @@ class ValueSet:
         """Whether a code without a system is allowed; what is no string is another check's business."""
         if self.matches is not None:
             return not isinstance(code, str) or self.matches(code) is not None
-        return code in self.codes or not isinstance(code, str)
+        return not isinstance(code, str) or code in self.codes
 
     def has_coding(self, coding: Any) -> bool:
         """Whether a Coding, as JSON, is allowed."""
@@ -53,7 +53,8 @@ class ValueSet:
             return True
         if self.matches is not None:
             return self.has_code(coding.get("code"))
-        return (coding.get("system") or "", coding.get("code")) in self.pairs
+        system, code = coding.get("system", ""), coding.get("code", "")
+        return isinstance(system, str) and isinstance(code, str) and (system, code) in self.pairs
 
     def refuse(self, value: Any, place: Place) -> Finding:
         """Return the finding for a value that has none of the codes."""
