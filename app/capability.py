@@ -69,14 +69,14 @@ def capability_statement(transactions: Sequence[Transaction], context: Context) 
         "name": "FhirDocumentSharingServer",
         "title": NAME,
         "status": "active",
-        "date": instant(context.now()),
+        "date": instant(context.now()).partition(".")[0] + "Z",
         "kind": "instance",
         "instantiates": list(named),
         "implementationGuide": list(_guides(transactions, context.packages)),
         "software": {"name": NAME, "version": __version__},
         "implementation": {"description": NAME, "url": context.base_url},
         "fhirVersion": "4.0.1",
-        "format": ["application/fhir+xml", "application/fhir+json", "xml", "json"],
+        "format": ["application/fhir+xml", "application/fhir+json"],
         "rest": [_rest(transactions, context.definitions)],
     }
     composed = CapabilityStatement.model_validate({name: value for name, value in statement.items() if value})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from fastapi import FastAPI
@@ -28,6 +29,9 @@ from app.validation.validator import Validator
 
 # Each IHE profile that this server implements adds its transactions here.
 TRANSACTIONS: tuple[Transaction, ...] = mhd.TRANSACTIONS
+
+SWEEP_EVERY_S = 3600.0
+ABANDONED_AFTER = timedelta(hours=6)  # longer than any upload takes
 
 
 def create_app(settings: Settings, transactions: tuple[Transaction, ...] = TRANSACTIONS) -> FastAPI:
@@ -68,6 +72,7 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
         log.warning("profiles: %s", problem)
     connection = connect(settings.mongodb_url.get_secret_value(), settings.mongodb_driver, settings.mongodb_database)
     store = Store(connection, definitions)
+    sweeping = asyncio.create_task(sweep_forever(store))
     try:
         await store.ping()
         await store.ensure(resource_types(transactions))
@@ -83,7 +88,20 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
             paging=Paging(settings.signing_key.encode()),
         )
     finally:
+        sweeping.cancel()
         await store.close()
+
+
+async def sweep_forever(store: Store) -> None:
+    """Remove, once an hour, documents that arrived for a submission which never came about."""
+    while True:
+        await asyncio.sleep(SWEEP_EVERY_S)
+        try:
+            swept = await store.content.sweep(ABANDONED_AFTER)
+        except Exception:  # noqa: BLE001 - a sweeper that gives up would fill the disk
+            log.exception("sweeping failed; it is tried again")
+        else:
+            log.info("swept %s abandoned documents", swept)
 
 
 def resource_types(transactions: tuple[Transaction, ...]) -> tuple[str, ...]:
