@@ -6,6 +6,7 @@ Spec: FHIR R4 http.html#read, #vread, #search; conditional reads: http.html#crea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC
 from email.utils import format_datetime, parsedate_to_datetime
 from urllib.parse import urlencode
 
@@ -47,7 +48,7 @@ async def find(message: RequestMessage, context: Context) -> Kept:
 
 def version_headers(kept: Kept) -> dict[str, str]:
     """Return `ETag` and `Last-Modified` of a version."""
-    return {"ETag": etag(kept.version), "Last-Modified": format_datetime(kept.updated, usegmt=True)}
+    return {"ETag": etag(kept.version), "Last-Modified": format_datetime(kept.updated.astimezone(UTC), usegmt=True)}
 
 
 def is_known(message: RequestMessage, kept: Kept) -> bool:

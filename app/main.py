@@ -10,8 +10,9 @@ from uuid import uuid4
 
 from fastapi import FastAPI
 
-from app import __version__, mhd
+from app import __version__, mhd, pdqm
 from app.capability import NAME, capabilities, require_definitions
+from app.examples import load as examples
 from app.fhir import packages as fhir_packages
 from app.rest.body import Limits
 from app.rest.framework_errors import add_framework_errors
@@ -28,7 +29,7 @@ from app.transaction import Context, Transaction
 from app.validation.validator import Validator
 
 # Each IHE profile that this server implements adds its transactions here.
-TRANSACTIONS: tuple[Transaction, ...] = mhd.TRANSACTIONS
+TRANSACTIONS: tuple[Transaction, ...] = mhd.TRANSACTIONS + pdqm.TRANSACTIONS
 
 SWEEP_EVERY_S = 3600.0
 ABANDONED_AFTER = timedelta(hours=6)  # longer than any upload takes
@@ -76,7 +77,7 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
     try:
         await store.ping()
         await store.ensure(resource_types(transactions))
-        yield Context(
+        context = Context(
             store=store,
             validator=Validator(packages),
             definitions=definitions,
@@ -87,6 +88,9 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
             switches=settings.switches,
             paging=Paging(settings.signing_key.encode()),
         )
+        if settings.example_data:
+            await examples.load(context)
+        yield context
     finally:
         sweeping.cancel()
         await store.close()

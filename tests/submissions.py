@@ -47,7 +47,7 @@ def concept(system: str, code: str) -> Resource:
     return {"coding": [{"system": system, "code": code}]}
 
 
-def submission_set(*members: str, subject: str = "Patient/p1", **elements: Any) -> Resource:
+def submission_set(*members: str, **elements: Any) -> Resource:
     """Return a SubmissionSet that is valid at every level."""
     practitioner = {"resourceType": "Practitioner", "id": "author", "name": [{"family": "Beispiel", "given": ["Otto"]}]}
     resource: Resource = {
@@ -65,7 +65,7 @@ def submission_set(*members: str, subject: str = "Patient/p1", **elements: Any) 
         "mode": "working",
         "title": "An invented submission",
         "code": concept(f"{MHD}/CodeSystem/MHDlistTypes", "submissionset"),
-        "subject": {"reference": subject},
+        "subject": {"reference": "Patient/p1"},
         "date": "2025-03-14T16:05:00+01:00",
         "source": {"reference": "#author"},
         "entry": [{"item": {"reference": member}} for member in members],
@@ -73,7 +73,7 @@ def submission_set(*members: str, subject: str = "Patient/p1", **elements: Any) 
     return _varied(resource, elements)
 
 
-def document_reference(url: str, subject: str = "Patient/p1", **elements: Any) -> Resource:
+def document_reference(url: str, **elements: Any) -> Resource:
     """Return a DocumentReference that is valid at every level."""
     resource: Resource = {
         "resourceType": "DocumentReference",
@@ -89,7 +89,7 @@ def document_reference(url: str, subject: str = "Patient/p1", **elements: Any) -
         "status": "current",
         "type": concept("http://loinc.org", "18842-5"),
         "category": [concept("http://snomed.info/sct", "373942005")],
-        "subject": {"reference": subject},
+        "subject": {"reference": "Patient/p1"},
         "date": "2025-03-14T16:05:00+01:00",
         "author": [{"reference": "#author"}],
         "securityLabel": [concept("http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "N")],
@@ -144,7 +144,7 @@ def submission(
     document: bytes = HELLO,
     *,
     level: str = "comprehensive",
-    subject: str = "Patient/p1",
+    subject: str | None = "Patient/p1",
     content_type: str = "text/plain",
     **elements: Any,
 ) -> Resource:
@@ -154,10 +154,11 @@ def submission(
         elements: replace elements of the DocumentReference; None removes one.
     """
     reference, file = urn(), urn()
-    described = document_reference(file, subject, **elements)
+    about = [{"subject": {"reference": subject} if subject else None} for _ in range(2)]
+    described = document_reference(file, **(about[1] | elements))
     described["content"][0]["attachment"]["contentType"] = content_type
     return bundle(
-        entry(submission_set(reference, subject=subject), urn()),
+        entry(submission_set(reference, **about[0]), urn()),
         entry(described, reference),
         entry(binary(document, content_type), file),
         level=level,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from app.document.identifier import with_types
-from app.document.vocabulary import METADATA_ERROR, STRUCTURE_DEFINITION, UNRESOLVED
+from app.document.vocabulary import METADATA_ERROR, MISSING_DOCUMENT, STRUCTURE_DEFINITION, UNRESOLVED
 from app.fhir.outcome import FhirError, Issue, require_none
 from app.fhir.resource import Resource
 from app.transaction import Context
@@ -26,11 +26,12 @@ def require_transaction_bundle(resource: Resource | None) -> Resource:
     """Return the Bundle of type `transaction` in a request to `[base]` (MHD-65-01, 02).
 
     Raises:
-        FhirError: `not-supported` (400) for anything else.
+        FhirError: `structure` (400) for no resource at all, `not-supported` (400) for another one.
     """
-    came = (resource or {}).get("resourceType")
-    if resource is None or came != "Bundle":
-        text = f"`[base]` takes a Bundle of type `transaction`. Came: {came or 'no resource'}."
+    if resource is None:
+        raise FhirError("structure", "`[base]` takes a Bundle of type `transaction`. Came: an empty body.")
+    if (came := resource.get("resourceType")) != "Bundle":
+        text = f"`[base]` takes a Bundle of type `transaction`. Came: `{str(came)[:64]}`."
         raise FhirError("not-supported", text, expression="resourceType")
     if resource.get("type") != "transaction":
         text = f"`[base]` takes a Bundle of type `transaction`. Came: `{str(resource.get('type'))[:64]}`."
@@ -107,4 +108,6 @@ def _tolerated(issues: list[Issue], level: str) -> Iterator[Issue]:
 
 def _told(issue: Issue) -> Issue:
     """Return `issue` with the Document Sharing code that fits it."""
-    return replace(issue, details=UNRESOLVED if issue.code == "not-found" else METADATA_ERROR)
+    if issue.code != "not-found":
+        return replace(issue, details=METADATA_ERROR)
+    return replace(issue, details=MISSING_DOCUMENT if issue.expression.endswith("attachment.url") else UNRESOLVED)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from app.document.content import attachment_of, check_content, fingerprint, with_content
 from app.document.entry import Entry, Submission
 from app.document.identifier import of_kind, unique_id
-from app.document.vocabulary import METADATA_ERROR, UNIQUE_ID
+from app.document.vocabulary import METADATA_ERROR, MISSING_DOCUMENT, UNIQUE_ID
 from app.fhir.bundle import Links
 from app.fhir.outcome import FhirError, Issue
 from app.store.content import StagedContent
@@ -90,7 +90,7 @@ def check_documents(submission: Submission, links: Links) -> Iterator[Issue]:
             meant[binary.index] = entry
         elif url.startswith(("urn:", "#")):
             text = f"`{url[:64]}` is no document of this Bundle: no entry has it as `fullUrl`."
-            yield entry.issue("not-found", text, "content[0].attachment.url", "XDSMissingDocument")
+            yield entry.issue("not-found", text, "content[0].attachment.url", MISSING_DOCUMENT)
     for binary in submission.binaries:
         if binary.index not in meant:
             text = "No DocumentReference of this Bundle points to this document."

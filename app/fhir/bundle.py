@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fhir.resources.R4B.bundle import Bundle
-
 from app.fhir.outcome import Issue, operation_outcome
 from app.fhir.resource import BASE, Resource, etag, instant, to_json
 from app.fhir.structure import Structures
@@ -76,9 +74,8 @@ def transaction_response(base_url: str, written: Iterable[Written]) -> Resource:
     Args:
         base_url: what `location` begins with; empty for relative locations.
     """
-    bundle = {"type": "transaction-response", "entry": [_response_entry(base_url, entry) for entry in written]}
-    composed = Bundle.model_validate(bundle).model_dump(mode="json", exclude_none=True)
-    return {"resourceType": "Bundle", **composed}
+    entries = [_response_entry(base_url, entry) for entry in written]
+    return {"resourceType": "Bundle", "type": "transaction-response", "entry": entries}
 
 
 def _response_entry(base_url: str, entry: Written) -> Resource:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from app.fhir.resource import Resource
+from app.main import create_app
+from app.settings import Settings
 from app.store.change import Create
 from tests.builders import patient
 
@@ -21,6 +25,41 @@ DOMAIN = "urn:oid:2.999.40.1"
 
 Publish = Callable[..., Awaitable[httpx.Response]]
 Count = Callable[[], Awaitable[dict[str, int]]]
+
+
+BASE_URL = "http://test.example.org/fhir"
+
+
+@asynccontextmanager
+async def served(mongodb_url: str, database_name: str, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a client of the real server over `database_name`; `settings` replace defaults."""
+    app = create_app(
+        Settings(
+            base_url=BASE_URL,
+            mongodb_url=SecretStr(mongodb_url),
+            mongodb_database=database_name,
+            example_data=False,
+            **settings,
+        )
+    )
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=BASE_URL, timeout=60) as client:
+            yield client
+
+
+@pytest.fixture
+async def client(mongodb_url: str, database_name: str, database: Connection) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the server, over an empty database."""
+    async with served(mongodb_url, database_name) as client:
+        yield client
+
+
+@pytest.fixture
+async def small_client(mongodb_url: str, database_name: str, database: Connection) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a server that takes bodies of at most 100,000 bytes."""
+    async with served(mongodb_url, database_name, max_body_bytes=100_000) as client:
+        yield client
 
 
 @pytest.fixture
