@@ -1,0 +1,1 @@
+"""What resources must look like: StructureDefinitions, compiled to functions over plain JSON."""
