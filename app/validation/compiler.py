@@ -5,6 +5,7 @@ Spec: FHIR R4 profiling.html; elementdefinition.html; json.html.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from app.fhir.packages import Packages
@@ -17,7 +18,7 @@ from app.validation.narrative import check_narrative
 from app.validation.nested import check_resource
 from app.validation.parts import make_parts
 from app.validation.place import Place
-from app.validation.snapshot import Snapshots
+from app.validation.snapshot import Snapshots, is_base
 from app.validation.structure import Check, Parts, chain, check_object, check_primitive
 from app.validation.terminology import ValueSet
 
@@ -25,7 +26,7 @@ ABSTRACT = frozenset({"Resource", "DomainResource"})
 
 
 class Compiler:
-    """Compiles types and profiles. Safe to share between threads: work done twice gives the same checks.
+    """Compiles types and profiles. Safe to share between threads: who compiles holds `lock`, who checks needs none.
 
     Attributes:
         snapshots: the element trees.
@@ -36,6 +37,7 @@ class Compiler:
         self.packages = packages
         self.structures = packages.structures
         self.problems: list[str] = []
+        self.lock = threading.RLock()
         self.snapshots = Snapshots(packages.structures, packages.structure_definition, self.problems)
         self.invariants = Invariants(packages.structures, self.problems)
         self._types: dict[str, Check] = {}
@@ -47,7 +49,8 @@ class Compiler:
         """Return the check of an R4 type or of an element with children: `Attachment`, `Bundle.entry`."""
         check = self._types.get(name)
         if check is None:
-            check = self._types[name] = check_object(self._base_parts(name))
+            with self.lock:
+                check = self._types[name] = check_object(self._base_parts(name))
         return check
 
     def later(self, name: str) -> Check:
@@ -60,13 +63,15 @@ class Compiler:
 
     def profile_check(self, url: str) -> Check | None:
         """Return the check of the profile `url`, of a value whose type is known; None when no package has it."""
+        plain = url.partition("|")[0]
+        url = plain if is_base(plain, self.structures) else url
         check = self._profiles.get(url)
-        if check is None and (tree := self.snapshots.tree(url)):
-            package = self.packages.package_of("StructureDefinition", url)
-            severity = package.severity if package else "enforce"
-            enforced = self._root_check(tree, url)
-            check = enforced if severity == "enforce" else _softened(enforced, self.later(tree.below), severity)
-            self._profiles[url] = check
+        if check is None:
+            with self.lock:
+                tree = self.snapshots.tree(url)
+                check = self._profile(tree, url) if tree else None
+                if check:
+                    self._profiles[url] = check
         return check
 
     def conforms(self, resource: Any, profile: str, place: Place) -> bool:
@@ -127,6 +132,12 @@ class Compiler:
         """Keep a problem for the start-up report, once."""
         if problem not in self.problems:
             self.problems.append(problem)
+
+    def _profile(self, tree: Node, url: str) -> Check:
+        package = self.packages.package_of("StructureDefinition", url)
+        severity = package.severity if package else "enforce"
+        enforced = self._root_check(tree, url)
+        return enforced if severity == "enforce" else _softened(enforced, self.later(tree.below), severity)
 
     def _base_parts(self, name: str) -> Parts:
         if name not in self._parts:

@@ -37,7 +37,8 @@ def check_resource(compiler: Compiler, node: Node) -> Check:
         if everything is None and kind not in by_code:
             return [Finding("structure", f"A `{kind}` is not allowed here; {who} allows {listed(by_code)}.")]
         if kind not in checks:
-            checks[kind] = _whole(compiler, node, kind, by_code.get(kind) or everything)
+            with compiler.lock:
+                checks[kind] = _whole(compiler, node, kind, by_code.get(kind) or everything)
         inner = place.inside(value, contained=contained)
         found = checks[kind](value, inner)
         return [*(found or ()), *claimed(compiler, inner)] or None if place.claims else found

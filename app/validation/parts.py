@@ -64,10 +64,16 @@ def _add_element(compiler: Compiler, parts: Parts, child: Node, base: Parts | No
     if slicer:
         parts.rules.append(_when_missing(name, slicer))
     shared = base.members if base and not child.touched else None
-    _put(parts.members, name, shared, lambda: _member(compiler, child, slicer))
+    _put(compiler, parts.members, name, shared, lambda: _member(compiler, child, slicer))
     if len(keys) > 1:
         extra = keys[1]
-        _put(parts.members, extra, shared, lambda: partner(name, _extra(compiler, child), is_array=child.is_array))
+        _put(
+            compiler,
+            parts.members,
+            extra,
+            shared,
+            lambda: partner(name, _extra(compiler, child), is_array=child.is_array),
+        )
 
 
 def _add_choice(compiler: Compiler, parts: Parts, child: Node, base: Parts | None) -> None:
@@ -94,10 +100,16 @@ def _add_form(compiler: Compiler, parts: Parts, form: tuple[str, str], child: No
     if narrow.slice_name != child.slice_name and narrow.min:
         parts.required.append((key, (key, "_" + key), by(narrow.origin.get("min", ""), narrow.slice_name)))
     shared = base.members if base and not child.touched else None
-    _put(parts.members, key, shared, lambda: single(child.name, compiler.value(narrow)))
+    _put(compiler, parts.members, key, shared, lambda: single(child.name, compiler.value(narrow)))
     if compiler.is_primitive(narrow):
         extra = "_" + key
-        _put(parts.members, extra, shared, lambda: partner(child.name, _extra(compiler, narrow), is_array=False))
+        _put(
+            compiler,
+            parts.members,
+            extra,
+            shared,
+            lambda: partner(child.name, _extra(compiler, narrow), is_array=False),
+        )
 
 
 def _member(compiler: Compiler, child: Node, slicer: Callable[[], Slicer] | None) -> Member:
@@ -116,12 +128,13 @@ def _extra(compiler: Compiler, node: Node) -> Check:
     return compiler.later("Element")
 
 
-def _put(members: dict[str, Member], key: str, shared: Shared, make: Callable[[], Member]) -> None:
+def _put(compiler: Compiler, members: dict[str, Member], key: str, shared: Shared, make: Callable[[], Member]) -> None:
     """Set a member that is compiled when a resource first has the property, and replaces itself then."""
 
     def first(item: Any, owner: dict[str, Any], place: Place) -> Findings:
         if shared is None:
-            members[key] = make()
+            with compiler.lock:
+                members[key] = make()
             return members[key](item, owner, place)
         found = shared[key](item, owner, place)
         members[key] = shared[key]

@@ -32,7 +32,8 @@ def lazy_slicer(compiler: Compiler, node: Node) -> Callable[[], Slicer] | None:
 
     def slicer() -> Slicer:
         if not made:
-            made.append(_slicer(compiler, node, node.slicing))
+            with compiler.lock:
+                made.append(_slicer(compiler, node, node.slicing))
         return made[0]
 
     return slicer

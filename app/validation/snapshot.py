@@ -19,7 +19,7 @@ _DEPTH_LIMIT = 40
 
 
 class Snapshots:
-    """Builds the trees of profiles, once each.
+    """Builds the trees of profiles, once each; whoever shares it between threads holds a lock.
 
     Args:
         find: canonical URL -> StructureDefinition, None when no package has it.
@@ -30,21 +30,19 @@ class Snapshots:
         self.structures = structures
         self.problems = problems
         self._find = find
-        self._trees: dict[str, Node | None] = {}
+        self._trees: dict[str, Node] = {}
+        self._growing: set[str] = set()
 
     def tree(self, url: str) -> Node | None:
         """Return the root of the profile `url`; None when it, or what it builds on, is not known."""
-        if url not in self._trees:
-            chain = self._chain(url)
-            root = self._root(chain[-1]) if chain else None
-            if root is None:
-                return None
-            self._trees[url] = None  # a profile that leads back to itself finds nothing here
-            for definition in reversed(chain):
-                self._overlay(root, definition)
-            root.merged = frozenset({url})
-            self._trees[url] = root
-        return self._trees[url]
+        if url not in self._trees and url not in self._growing:
+            # A profile that leads back to itself finds nothing while it grows; a failure leaves nothing behind.
+            self._growing.add(url)
+            try:
+                self._grow(url)
+            finally:
+                self._growing.discard(url)
+        return self._trees.get(url)
 
     def node(self, element: Element) -> Node:
         """Return the unconstrained node of an R4 element."""
@@ -81,6 +79,15 @@ class Snapshots:
             self._constrain(narrow, segments, definition, source)
         return narrow
 
+    def _grow(self, url: str) -> None:
+        chain = self._chain(url)
+        root = self._root(chain[-1]) if chain else None
+        if root is not None:
+            for definition in reversed(chain):
+                self._overlay(root, definition)
+            root.merged = frozenset({url})
+            self._trees[url] = root
+
     def _from_profile(self, node: Node) -> dict[str, Node] | None:
         """A node whose one type has one profile takes over that profile's tree."""
         profiles = node.types[0].profiles if len(node.types) == 1 else ()
@@ -95,7 +102,7 @@ class Snapshots:
     def _chain(self, url: str) -> list[Resource]:
         """Return the StructureDefinitions from the profile to the one that constrains an R4 type directly."""
         chain: list[Resource] = []
-        while not _is_base(url, self.structures) and len(chain) < _DEPTH_LIMIT:
+        while not is_base(url, self.structures) and len(chain) < _DEPTH_LIMIT:
             definition = self._find(url)
             if definition is None:
                 return self._unknown(url, chain)
@@ -202,7 +209,8 @@ def _element_type(each: TypeRef) -> ElementType:
     return ElementType(each.code, each.profiles, each.target_profiles)
 
 
-def _is_base(url: str, structures: Structures) -> bool:
+def is_base(url: str, structures: Structures) -> bool:
+    """Whether the canonical URL is that of an R4 type, and not of a profile."""
     return url.startswith(R4) and bool(structures.kind(url.removeprefix(R4)))
 
 
