@@ -194,6 +194,8 @@ FUNCTIONS: dict[str, tuple[int, int, Function]] = {
     "hasValue": (0, 0, _has_value),
     "getValue": (0, 0, lambda nodes: nodes if _has_value(nodes) is TRUE else []),
     "extension": (1, 1, _extensions),
+    # No function of the specification; a search parameter of R4 (QuestionnaireResponse) uses it all the same.
+    "hasExtension": (1, 1, lambda nodes, url: answer(bool(_extensions(nodes, url)))),
     "startsWith": (1, 1, _on_text(lambda subject, prefix: answer(subject.startswith(prefix)))),
     "endsWith": (1, 1, _on_text(lambda subject, suffix: answer(subject.endswith(suffix)))),
     "contains": (1, 1, _on_text(lambda subject, part: answer(part in subject))),

@@ -60,12 +60,12 @@ class ValueSet:
         """Return the finding for a value that has none of the codes."""
         codes = [code for code in _codes(value) if isinstance(code, str)]
         came = ", ".join(shown(code) for code in codes[:3]) or "no code"
+        subject = f"none of {came} is" if len(codes) > 1 else f"{came} is not"
         hint = nearest(codes[0], self.codes) if codes and place.may_suggest() else ""
         allowed = f"; allowed are {listed(self.codes)}" if self.codes else ""
-        same = (
-            f" The system of {came} is another one." if not hint and any(code in self.codes for code in codes) else ""
-        )
-        text = f"{f'none of {came} is' if len(codes) > 1 else f'{came} is not'} in the value set `{brief(self.url)}` ({by(self.source)}){allowed}.{same}{hint}"
+        if self.codes.intersection(codes):
+            hint = " The code is right, and its system is not."
+        text = f"{subject} in the value set `{brief(self.url)}` ({by(self.source)}){allowed}.{hint}"
         return Finding("code-invalid", text[0].upper() + text[1:], self.severity)
 
 
