@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -57,7 +58,7 @@ def meets(terms: dict[str, Any], criterion: Criterion) -> bool:  # noqa: C901, P
             return any(meets(terms, one) for one in each)
 
 
-def _stands(begins: Any, ends: Any, operator: str, start: Any, end: Any) -> bool:
+def _stands(begins: datetime, ends: datetime, operator: str, start: datetime, end: datetime) -> bool:
     is_equal = start <= begins and ends <= end
     return {
         "eq": is_equal,
