@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -32,6 +36,7 @@ from app.validation.validator import Validator
 TRANSACTIONS: tuple[Transaction, ...] = mhd.TRANSACTIONS + pdqm.TRANSACTIONS
 
 SWEEP_EVERY_S = 3600.0
+PARENT_CHECK_S = 0.5
 ABANDONED_AFTER = timedelta(hours=6)  # longer than any upload takes
 
 
@@ -122,4 +127,14 @@ def from_environment() -> FastAPI:
     """Return the server for the settings of the environment: what each worker process starts."""
     settings = load()
     configure(settings.log_level)
+    if settings.workers > 1:
+        threading.Thread(target=end_with_parent, daemon=True).start()
     return create_app(settings)
+
+
+def end_with_parent() -> None:
+    """Stop this worker when the process that started it is gone: nobody else would, and it holds the port."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK_S)
+    os.kill(os.getpid(), signal.SIGTERM)

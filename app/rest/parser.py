@@ -11,7 +11,7 @@ from typing import Any
 
 from app.fhir.media_type import XML
 from app.fhir.outcome import FhirError
-from app.fhir.resource import Resource, parse_json
+from app.fhir.resource import DecimalText, Resource
 from app.fhir.structure import Structures
 from app.fhir.xml import XmlError, from_xml
 
@@ -42,16 +42,24 @@ def _parse_xml(body: bytes, structures: Structures) -> Any:
         value = from_xml(body, structures)
     except XmlError as error:
         raise FhirError("structure", f"The body is not FHIR XML: {error}") from None
-    _count_names(value)
+    _require_shallow(value)
     return value
 
 
 def _parse_json(body: bytes) -> Any:
+    """Return the JSON value in `body`.
+
+    Own choice: the standard library's parser. It is the one that shows each pair of name and value, and with documents
+    of 100 KB inside it needs a tenth of the time that looking for decimals first and using a faster parser then takes.
+    """
     try:
-        value = parse_json(body)
-        names = _count_names(value)
-        if names != body.count(b'":') + body.count(b'" :'):
-            json.loads(body, object_pairs_hook=_refuse_twins)
+        value = json.loads(
+            body.decode(),
+            parse_float=DecimalText,
+            parse_int=_integer,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_refuse_twins,
+        )
     except json.JSONDecodeError as error:
         text = f"The body is not JSON: line {error.lineno}, column {error.colno}: {error.msg}."
         raise FhirError("structure", text) from None
@@ -59,26 +67,30 @@ def _parse_json(body: bytes) -> Any:
         raise FhirError("structure", "The body is not JSON in UTF-8.") from None
     except RecursionError:
         raise _too_deep() from None
+    _require_shallow(value)
     if b"\\u" in body and not all(map(_is_text, _texts(value))):
         raise FhirError("value", "The body holds U+0000 or half a surrogate pair, which FHIR strings cannot contain.")
     return value
 
 
-def _count_names(value: Any) -> int:
-    """Return how many properties `value` has in all, level by level: what is too deep ends the walk."""
-    count, level = 0, [value]
-    for _ in range(MAX_DEPTH + 1):
+def _require_shallow(value: Any) -> None:
+    """Refuse a value that is nested too deep; it is walked level by level."""
+    level = [value] if type(value) is dict or type(value) is list else []
+    for _ in range(MAX_DEPTH):
+        below = [child for one in level for child in (one.values() if type(one) is dict else one)]
+        level = [child for child in below if type(child) is dict or type(child) is list]
         if not level:
-            return count
-        below: list[Any] = []
-        for one in level:
-            if type(one) is dict:
-                count += len(one)
-                below += one.values()
-            elif type(one) is list:
-                below += one
-        level = [one for one in below if type(one) is dict or type(one) is list]
+            return
     raise _too_deep()
+
+
+def _integer(text: str) -> int | DecimalText:
+    """Return an integer; one with more than 18 digits is kept as it was written."""
+    return int(text) if len(text) < 19 else DecimalText(text)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise FhirError("structure", f"The body is not JSON: `{name}` is not a JSON value.")
 
 
 def _too_deep() -> FhirError:
@@ -86,7 +98,7 @@ def _too_deep() -> FhirError:
 
 
 def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object of `pairs`, each name of which must be new; plain parsers keep the last one in silence."""
+    """Return the object of `pairs`, each name of which must be new; plain parsers keep the last in silence."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:

@@ -150,3 +150,29 @@ async def test_too_large_is_told_before_it_is_read(serve: Serve) -> None:
             assert (answer.status_code, issue["code"]) == (413, "too-long")
             assert issue["details"]["coding"][0]["code"] == "XDSRepositoryOutOfResources"
         assert (await client.post("/fhir", json={"resourceType": "Patient"})).status_code == 201
+
+
+async def test_caller_who_goes_away_is_no_fault_of_ours(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """MHD-ERR-03: half a body is refused, nothing is left and nothing is logged as an error."""
+    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[dict[str, object]] = []
+
+    async def receive() -> dict[str, object]:
+        return next(messages)
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/fhir+json")]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/fhir",
+        "root_path": "",
+        "query_string": b"",
+        "headers": headers,
+    }
+    async with serve() as client:
+        await client.app(scope, receive, send)  # type: ignore[attr-defined]
+    assert sent[0]["status"] == 400
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

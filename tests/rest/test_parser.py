@@ -125,6 +125,12 @@ def test_escaped_backslash_is_no_escape(packages: Packages) -> None:
     assert parse_resource(body, JSON, packages.structures)["id"] == "\\u0000 \U0001f600"
 
 
+def test_long_integers_are_refused_or_kept_as_text(packages: Packages) -> None:
+    """MHD-GEN-09: an integer that no machine word holds is a decimal that remembers its text."""
+    resource = parse_resource(b'{"resourceType":"X","a":123,"b":' + b"9" * 5_000 + b"}", JSON, packages.structures)
+    assert (resource["a"], resource["b"].text) == (123, "9" * 5_000)
+
+
 def test_decimals_keep_their_text(packages: Packages) -> None:
     """MHD-GEN-09: 1.10 is not 1.1."""
     resource = parse_resource(b'{"resourceType":"X","a":1.10,"b":1e3}', JSON, packages.structures)

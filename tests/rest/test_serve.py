@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,6 +71,39 @@ def test_one_line_when_it_answers(mongodb_url: str, database_name: str, workers:
     assert (output, program.returncode) == ("", 0)
     assert "Traceback" not in errors
     assert mongodb_url not in errors
+
+
+def test_request_in_flight_is_finished(mongodb_url: str, database_name: str) -> None:
+    """Issue 1, the edge: graceful shutdown: a request whose body is still arriving at SIGTERM is answered."""
+    body = b"status=current"
+    head = b"POST /fhir/DocumentReference/_search HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % len(body)
+    head += b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+    settings = {"MHD_MONGODB_URL": mongodb_url, "MHD_MONGODB_DATABASE": f"{database_name}_serve"}
+    with served(**settings) as (program, line):
+        with socket.create_connection(("127.0.0.1", httpx.URL(line.split()[-1]).port or 0)) as client:
+            client.sendall(head + body[:5])
+            time.sleep(0.3)
+            program.terminate()
+            time.sleep(0.3)
+            client.sendall(body[5:])
+            assert client.recv(65_536).startswith(b"HTTP/1.1 200")
+        program.communicate(timeout=60)
+    assert program.returncode == 0
+
+
+def test_workers_end_with_the_program_that_started_them(mongodb_url: str, database_name: str) -> None:
+    """Issue 1, MongoDB: after `kill -9` nobody holds the port, so that the server can be started again."""
+    settings = {"MHD_MONGODB_URL": mongodb_url, "MHD_MONGODB_DATABASE": f"{database_name}_serve"}
+    with served("--workers", "2", **settings) as (program, line):
+        program.kill()
+        url = line.split()[-1]
+        for _ in range(100):
+            try:
+                httpx.get(f"{url}/metadata", timeout=2)
+            except httpx.HTTPError:
+                return
+            time.sleep(0.1)
+    pytest.fail("the workers still answer")
 
 
 def test_private_mongodb_ends_with_the_server(tmp_path: Path) -> None:
