@@ -95,7 +95,7 @@ class Connection:
                 try:
                     return await self._attempt(session, work, deadline)
                 except PyMongoError as error:
-                    if not _is_worth_another_try(error) or _is_past(deadline):
+                    if not _may_try_again(error, "TransientTransactionError") or _is_past(deadline):
                         raise
                 await asyncio.sleep(pause_s)
         raise AssertionError("the pauses never end")
@@ -115,7 +115,7 @@ class Connection:
             try:
                 return await session.commit_transaction()
             except PyMongoError as error:
-                if not error.has_error_label("UnknownTransactionCommitResult") or _is_past(deadline):
+                if not _may_try_again(error, "UnknownTransactionCommitResult") or _is_past(deadline):
                     raise
             await asyncio.sleep(pause_s)
         return None
@@ -180,9 +180,9 @@ async def _abort(session: Session) -> None:
         pass  # the server aborts it by itself; the failure that led here is the one to tell
 
 
-def _is_worth_another_try(error: PyMongoError) -> bool:
-    """Whether the transaction met another one, or its server went away; if none was found, we waited already."""
-    return error.has_error_label("TransientTransactionError") and not isinstance(error, ServerSelectionTimeoutError)
+def _may_try_again(error: PyMongoError, label: str) -> bool:
+    """Whether `error` says with `label` that another try may do; if no server was found, we waited already."""
+    return error.has_error_label(label) and not isinstance(error, ServerSelectionTimeoutError)
 
 
 def _pauses() -> Iterator[float]:

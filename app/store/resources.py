@@ -168,10 +168,10 @@ class Store:
                 records = await self._page(query, criterion)
                 is_all = len(records) <= query.count
                 total = len(records) if is_all else await self._total(query, criterion)
-        shown = records[: query.count]
+        name, shown = query.resource_type, records[: query.count]
         is_last = len(records) == len(shown) or not shown
         return Found(
-            tuple([kept(query.resource_type, found["_id"], found) for found in shown]),
+            tuple([Kept(name, each["_id"], each["version"], each["updated"], each["json"]) for each in shown]),
             None if query.total == "none" else total,
             None if is_last else position(shown[-1], query.sort),
         )

@@ -1,0 +1,98 @@
+"""The connection and its transactions: architecture 9, 13 and 14."""
+
+from __future__ import annotations
+
+import pytest
+from pymongo.errors import DuplicateKeyError, ExecutionTimeout, OperationFailure
+
+from app.fhir.outcome import FhirError
+from app.store.driver import Connection, Driver, Session, connect, failures_told
+
+
+async def test_majority_is_the_rule(database: Connection) -> None:
+    """Architecture 14: writes wait for the journals of a majority, reads see what a majority has."""
+    assert database.database.write_concern.document == {"w": "majority", "j": True, "wtimeout": 20_000}
+    assert database.database.read_concern.level == "majority"
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "expected"),
+    [
+        ("mongodb://db.example.org", "", "mhd"),
+        ("mongodb://db.example.org/region", "", "region"),
+        ("mongodb://db.example.org/region", "chosen", "chosen"),
+    ],
+)
+async def test_name_of_the_database(driver: Driver, url: str, name: str, expected: str) -> None:
+    """Issue 2, names others rely on: a database is named by setting, by URL, or by default."""
+    connection = connect(url, driver, name)
+    assert connection.database.name == expected
+    await connection.close()
+
+
+async def test_url_decides_over_defaults(driver: Driver) -> None:
+    """Issue 2, names others rely on: what the operator's URL says is not overridden."""
+    connection = connect("mongodb://db.example.org/?serverSelectionTimeoutMS=70&retrywrites=false", driver)
+    options = connection.database.client.options
+    assert (options.server_selection_timeout, options.retry_writes) == (0.07, False)
+    await connection.close()
+
+
+async def test_transaction_that_fails_writes_nothing(database: Connection) -> None:
+    """Architecture 13: what a transaction wrote before it failed is not there."""
+    records = database.database["Patient"]
+
+    async def work(session: Session) -> None:
+        await records.insert_one({"_id": "1"}, session=session)
+        raise ValueError("refused")
+
+    with pytest.raises(ValueError, match="refused"):
+        await database.in_transaction(work)
+    assert await records.count_documents({}) == 0
+
+
+async def test_transaction_that_meets_another_is_tried_again(database: Connection) -> None:
+    """Architecture 13: a conflict with another transaction is resolved by trying again, not told to the client."""
+    records = database.database["Patient"]
+    await records.insert_one({"_id": "1", "value": 0})
+    attempts: list[int] = []
+
+    async def work(session: Session) -> int:
+        found = await records.find_one({"_id": "1"}, session=session)
+        assert found is not None
+        if not attempts:
+            await records.update_one({"_id": "1"}, {"$inc": {"value": 10}})
+        attempts.append(found["value"])
+        await records.update_one({"_id": "1"}, {"$set": {"value": found["value"] + 1}}, session=session)
+        return int(found["value"])
+
+    assert await database.in_transaction(work) == 10
+    assert attempts == [0, 10]
+    assert await records.find_one({"_id": "1"}) == {"_id": "1", "value": 11}
+
+
+async def test_what_retrying_cannot_cure_is_raised_at_once(database: Connection) -> None:
+    """Architecture 13: an error that is nobody else's fault ends the transaction."""
+    attempts: list[int] = []
+
+    async def work(session: Session) -> None:
+        attempts.append(1)
+        await database.database["Patient"].insert_one({"_id": "1"}, session=session)
+        await database.database["Patient"].insert_one({"_id": "1"}, session=session)
+
+    with pytest.raises(DuplicateKeyError):
+        await database.in_transaction(work)
+    assert attempts == [1]
+
+
+def test_error_of_ours_is_not_disguised() -> None:
+    """FHIR R4 http.html#Status-Codes: a command that MongoDB refuses is our fault (500), not a reason to try again."""
+    with pytest.raises(OperationFailure), failures_told():
+        raise OperationFailure("unknown operator", 2)
+
+
+def test_slow_answer_is_a_timeout() -> None:
+    """FHIR R4 http.html#Status-Codes: a search that takes too long is 503 with the issue `timeout`."""
+    with pytest.raises(FhirError) as error, failures_told():
+        raise ExecutionTimeout("operation exceeded time limit", 50)
+    assert (error.value.status, error.value.issues[0].code) == (503, "timeout")
