@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from app.fhir.outcome import FhirError
 from app.search import chain, date_type, reference_type, result, string_type, token_type, uri_type
-from app.search.criteria import EVERYTHING, Criterion, Missing, Not, all_of, any_of
+from app.search.criteria import NOTHING, Criterion, Missing, Not, all_of, any_of
 from app.search.definitions import Definitions, SearchParameter
 from app.search.escape import split
 
@@ -79,7 +79,7 @@ def _ask_chain(
         raise _unknown_modifier(parameter, target)
 
     def ask_target(target_type: str, pairs: Sequence[Pair]) -> Criterion:
-        return ask(definitions, target_type, pairs, base_url) or EVERYTHING
+        return ask(definitions, target_type, pairs, base_url) or NOTHING
 
     return chain.criterion(definitions, parameter, target, below, ask_target)
 

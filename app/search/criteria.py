@@ -114,6 +114,9 @@ NOTHING = Any(())
 
 def all_of(criteria: Iterable[Criterion]) -> Criterion:
     """Return the criterion that `criteria` hold together, as flat as it can be said."""
+    criteria = tuple(criteria)
+    if len(criteria) == 1:
+        return criteria[0]
     found: dict[Criterion, None] = {}
     for criterion in criteria:
         found.update(dict.fromkeys(criterion.criteria if isinstance(criterion, All) else (criterion,)))
@@ -124,6 +127,9 @@ def all_of(criteria: Iterable[Criterion]) -> Criterion:
 
 def any_of(criteria: Iterable[Criterion]) -> Criterion:
     """Return the criterion that one of `criteria` holds, as flat as it can be said; terms of one parameter merge."""
+    criteria = tuple(criteria)
+    if len(criteria) == 1:
+        return criteria[0]
     values: dict[str, dict[str, None]] = {}
     others: dict[Criterion, None] = {}
     for criterion in criteria:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from app.fhir.outcome import FhirError, Issue
 from app.search import page, result
 from app.search.ask import Pair, ask
-from app.search.criteria import EVERYTHING, Criterion
+from app.search.criteria import EVERYTHING, NOTHING, Criterion, all_of
 from app.search.definitions import Definitions
 from app.search.page import Paging, Position
 from app.search.result import Include, Sort
@@ -98,6 +98,7 @@ class _Reading:
     paging: Paging
     query: Query
     asked: list[Pair] = field(default_factory=list)
+    criteria: list[Criterion] = field(default_factory=list)  # of all that was asked, but for chains
     applied: list[Pair] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
@@ -128,7 +129,7 @@ class _Reading:
         mark = page.fingerprint(query.resource_type, [*self.asked, *((str(key), "") for key in query.sort)])
         return replace(
             query,
-            criterion=ask(self.definitions, query.resource_type, self.asked, self.base_url) or EVERYTHING,
+            criterion=all_of([*self.criteria, self._chains()]),
             after=page.position(self.token, mark, self.paging.key) if self.token else None,
             applied=tuple(self.applied),
             ignored=tuple(dict.fromkeys(self.ignored)),
@@ -136,10 +137,19 @@ class _Reading:
         )
 
     def _ask(self, name: str, text: str) -> bool:
-        if ask(self.definitions, self.query.resource_type, [(name, text)], self.base_url) is None:
+        asked = ask(self.definitions, self.query.resource_type, [(name, text)], self.base_url)
+        if asked is None:
             return False
         self.asked.append((name, text))
+        if "." not in name:
+            self.criteria.append(asked)
         return True
+
+    def _chains(self) -> Criterion:
+        """Return what the chains ask together, which is more than each asks alone: they speak of the same targets."""
+        chains = [(name, text) for name, text in self.asked if "." in name]
+        # Each is known by itself: where they are not known together, no target can have them all.
+        return ask(self.definitions, self.query.resource_type, chains, self.base_url) or NOTHING
 
     def _shape(self, name: str, text: str) -> bool:
         """Take a parameter that shapes the result; tell whether it is one that is understood."""

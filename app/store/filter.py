@@ -98,7 +98,7 @@ def _filter(criterion: Criterion, prefix: str) -> Filter:
         case Embedded(parameter, below):
             return _embedded(_field(f"{parameter}:target", prefix), below)
         case Interval(parameter, operator, start, end):
-            questions = _MOMENT if parameter in RECORD else _INTERVAL
+            questions = _MOMENT if prefix == INDEX and parameter in RECORD else _INTERVAL
             return questions[operator](_field(parameter, prefix), start, end)
         case Linked():
             raise TypeError("links are resolved before a filter is made")
@@ -119,7 +119,8 @@ def _of_terms(criterion: Terms | StartsWith | Substring | Missing) -> Any:
 
 
 def _field(parameter: str, prefix: str) -> str:
-    return RECORD.get(parameter, f"{prefix}{parameter}") if prefix else parameter
+    # Below a reference these names would be the target's; what is embedded has neither an id nor a time of its own.
+    return RECORD.get(parameter, f"{INDEX}{parameter}") if prefix == INDEX else f"{prefix}{parameter}"
 
 
 def _embedded(field: str, below: Criterion) -> Filter:

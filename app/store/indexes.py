@@ -23,11 +23,9 @@ from pymongo import DESCENDING, IndexModel
 from app.search.definitions import Definitions
 from app.store.filter import INDEX
 
-# The parameters whose values narrow a search, in whichever types have them.
-NARROWING = (
-    *("patient", "identifier", "related", "relatesto", "item"),
-    *("family", "given", "name", "birthdate", "telecom"),
-)
+# The parameters whose values narrow a search, in whichever types have them; the second row, where few records do.
+NARROWING = ("patient", "identifier", "family", "given", "name", "birthdate")
+RARE = ("related", "relatesto", "item", "telecom")
 # References whose target is also asked for by an identifier alone.
 BY_IDENTIFIER = ("patient", "related")
 
@@ -43,13 +41,19 @@ async def ensure_indexes(database: Any, definitions: Definitions, types: Iterabl
 def indexes(definitions: Definitions, resource_type: str) -> list[IndexModel]:
     """Return the indexes of a resource type's collection."""
     served = {each.code: each for each in definitions.of(resource_type)}
-    found = [_NEWEST]
-    for code in NARROWING:
-        if code in served:
-            field = f"{INDEX}{code}.start" if served[code].type == "date" else f"{INDEX}{code}"
-            found.append(_index(code, field))
-    by_identifier = (code for code in BY_IDENTIFIER if code in served)
-    return [*found, *(_sparse(f"{code}.identifier", f"{INDEX}{code}:target.identifier") for code in by_identifier)]
+    fields = {
+        code: f"{INDEX}{code}.start" if each.type == "date" else f"{INDEX}{code}" for code, each in served.items()
+    }
+    return [
+        _NEWEST,
+        *(_index(code, fields[code]) for code in NARROWING if code in served),
+        *(_sparse(code, fields[code]) for code in RARE if code in served),
+        *(
+            _sparse(f"{code}.identifier", f"{fields[code]}:target.identifier")
+            for code in BY_IDENTIFIER
+            if code in served
+        ),
+    ]
 
 
 def _index(name: str, field: str) -> IndexModel:

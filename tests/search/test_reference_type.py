@@ -9,8 +9,8 @@ import pytest
 
 from app.fhir.outcome import FhirError
 from app.fhir.resource import Resource
+from app.search.criteria import NOTHING, Embedded, Linked, Terms
 from app.search.criteria import Any as AnyOf
-from app.search.criteria import Embedded, Linked, Terms
 from app.search.definitions import Definitions
 from app.search.index import index
 from app.search.query import parse
@@ -164,3 +164,10 @@ def test_bad_references_are_refused(definitions: Definitions, name: str, text: s
         parse(definitions, "DocumentReference", [(name, text)], base_url="")
     assert caught.value.status == 400
     assert text not in caught.value.issues[0].diagnostics or text == "1"
+
+
+def test_what_no_target_can_have_finds_nothing(definitions: Definitions) -> None:
+    """MHD-GEN-25: each chain is known, but not of one type: nothing is found, rather than everything."""
+    pairs = [("subject.family", "x"), ("subject.device-name", "y")]
+    query = parse(definitions, "DocumentReference", pairs, base_url="", strict=True)
+    assert query.criterion == NOTHING

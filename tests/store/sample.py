@@ -61,7 +61,8 @@ class Sample:
 
     def _period(self) -> Resource:
         start, end = sorted(self.random.sample(list(DATES), 2), key=lambda each: DATES[each][0])
-        return self.pick([{"start": start, "end": end}, {"start": start}, {"end": end}])
+        periods: list[Resource] = [{"start": start, "end": end}, {"start": start}, {"end": end}]
+        return self.random.choice(periods)
 
     def _document(self, number: int) -> Resource:
         contained = [self._person("Practitioner", "a"), self._person("Practitioner", "b")]

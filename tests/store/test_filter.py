@@ -144,6 +144,8 @@ ITI67 = [
     [("patient.identifier", "urn:oid:2.999.1|1"), ("status", "current")],
     [("identifier", "urn:oid:2.25.8"), ("status", "current")],
     [("related:identifier", "urn:oid:2.999.1|1"), ("status", "current")],
+    [("related", "Encounter/1"), ("status", "current")],
+    [("related", "Encounter/1,Patient/p1"), ("status", "current")],
 ]
 
 
@@ -206,3 +208,16 @@ def test_behind_a_missing_value_descending_are_only_smaller_ids() -> None:
     """MHD-66-22: what lacks the sort value comes last when descending; nothing but lower ids is behind it."""
     sort = (Sort("date", "date", descending=True),)
     assert after(sort, Position((None,), "5")) == {"index.date.0.start": {"$exists": False}, "_id": {"$lt": "5"}}
+
+
+@pytest.mark.parametrize("name", ["patient._id", "author._id"])
+async def test_an_id_below_a_reference_is_the_targets(
+    store: Store, sample: Sample, definitions: Definitions, name: str
+) -> None:
+    """MHD-GEN-25: a chained `_id` never means the id of the resource that refers."""
+    own = sample.documents[0]["id"]
+    for record_id in (own, "p2"):
+        query = parse(definitions, "DocumentReference", [(name, record_id)], base_url=BASE_URL)
+        field = "subject" if name.startswith("patient") else "author"
+        expected = [each["id"] for each in sample.documents if f"Patient/{record_id}" in str(each.get(field))]
+        assert sorted(await _found(store, replace(query, count=1_000))) == sorted(expected)
