@@ -1,7 +1,7 @@
 """`python -m app serve` runs the server; `python -m app settings` lists its settings.
 
-Start-up failures are one sentence on standard error and a non-zero exit. Standard output has one line: where the server
-answers.
+Start-up failures are one sentence on standard error and a non-zero exit. Standard output has one line, where the server
+answers; with the example data, also requests to try.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ from pydantic import SecretStr
 from uvicorn.supervisors import Multiprocess
 
 from app.capability import MissingDefinitionError
+from app.examples.load import load as load_examples
 from app.fhir.outcome import FhirError
 from app.main import create_app, running
 from app.rest.log import configure
+from app.rest.pages import tour_of
 from app.rest.table import DoubleRouteError
 from app.settings import PREFIX, SettingError, Settings, load, table
 from app.store.managed import MongodUnavailableError, private_mongodb
@@ -129,15 +131,16 @@ def _listening(settings: Settings) -> socket.socket:
 
 
 async def _prepare(settings: Settings) -> None:
-    """Do once what workers need not repeat: reach the database, make its collections.
+    """Do once what workers need not repeat: reach the database, make its collections, load the example data.
 
     Raises:
         StartError: the database does not answer.
     """
     create_app(settings)
     try:
-        async with running(settings):
-            pass
+        async with running(settings) as context:
+            if settings.example_data:
+                await load_examples(context)
     except FhirError as error:
         raise StartError(f"MongoDB cannot be used: {error} Check {PREFIX}MONGODB_URL.") from None
 
@@ -178,17 +181,18 @@ def _announce(settings: Settings) -> None:
     """Print where the server answers, once it really does."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
     address = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-    thread = threading.Thread(
-        target=_print_when, args=(lambda: _answers(f"{address}/health/ready"), f"Ready at {settings.url}"), daemon=True
-    )
-    thread.start()
+    lines = [f"Ready at {settings.url}"]
+    if settings.example_data:
+        lines += [f"\n{title}:\n{command}" for title, command in tour_of(settings.url)]
+    ready = f"{address}/health/ready"
+    threading.Thread(target=_print_when, args=(lambda: _answers(ready), "\n".join(lines)), daemon=True).start()
 
 
-def _print_when(condition: Callable[[], bool], line: str) -> None:
+def _print_when(condition: Callable[[], bool], text: str) -> None:
     end = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < end:
         if condition():
-            print(line, flush=True)
+            print(text, flush=True)
             return
         time.sleep(0.05)
 

@@ -16,7 +16,6 @@ from fastapi import FastAPI
 
 from app import __version__, mhd, pdqm
 from app.capability import NAME, capabilities, require_definitions
-from app.examples import load as examples
 from app.fhir import packages as fhir_packages
 from app.rest.body import Limits
 from app.rest.framework_errors import add_framework_errors
@@ -58,7 +57,7 @@ def create_app(settings: Settings, transactions: tuple[Transaction, ...] = TRANS
     served = (*transactions, capabilities(transactions))
     add_framework_errors(app)
     add_health(app)
-    add_pages(app, settings.url, served, settings.profiles_dir)
+    add_pages(app, settings.url, served, settings.profiles_dir, with_examples=settings.example_data)
     add_fhir(app, settings.url, served, Limits(settings.max_body_bytes, settings.max_resource_bytes))
     return app
 
@@ -82,7 +81,7 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
     try:
         await store.ping()
         await store.ensure(resource_types(transactions))
-        context = Context(
+        yield Context(
             store=store,
             validator=Validator(packages),
             definitions=definitions,
@@ -93,9 +92,6 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
             switches=settings.switches,
             paging=Paging(settings.signing_key.encode()),
         )
-        if settings.example_data:
-            await examples.load(context)
-        yield context
     finally:
         sweeping.cancel()
         await store.close()

@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     patient_in_bundle: PatientInBundle = Field("create", description="Patient entries: match, create or reject")
     unique_id_conflict: OnConflict = Field("reject", description="uniqueId in use already: reject or warn")
     replace_cascade: bool = Field(True, description="superseding a document supersedes its transforms and appendices")
+    folder_additive_only: bool = Field(True, description="an update of a Folder may only add members")
     superseded_retrieval: Literal[200, 404, 410] = Field(200, description="ITI-68 status for superseded documents")
     search_requires_patient: bool = Field(False, description="refuse ITI-66 and ITI-67 without patient and status")
     location_style: LocationStyle = Field("absolute", description="response.location of ITI-65: absolute or relative")

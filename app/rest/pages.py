@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from html import escape
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -17,6 +18,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from app.capability import NAME, SECURITY
+from app.examples.tour import curl_lines, faulty_submission, fresh_submission
+from app.fhir.media_type import JSON
 from app.fhir.resource import Resource, to_json
 from app.rest.media import to_json_for_people
 from app.rest.openapi import Examples, openapi, read_examples, request_example, response_example, summary
@@ -48,14 +51,17 @@ code, pre {{ font: .9em/1.4 ui-monospace, monospace; }}
 class Pages:
     """The pages of one server; what they show of the profile packages is read when it is first asked for."""
 
-    def __init__(self, base_url: str, transactions: Sequence[Transaction], profiles: Path) -> None:
+    def __init__(
+        self, base_url: str, transactions: Sequence[Transaction], profiles: Path, tour: Sequence[tuple[str, str]]
+    ) -> None:
         self._base_url = base_url
         self._transactions = transactions
         self._profiles = profiles
+        self._tour = tour
 
     async def start(self, http: Request) -> Response:
         """Answer `/`."""
-        return _page(NAME, "\n".join(_start(self._base_url, self._transactions)))
+        return _page(NAME, "\n".join(_start(self._base_url, self._transactions, self._tour)))
 
     async def docs(self, http: Request) -> Response:
         """Answer `/docs`."""
@@ -71,21 +77,50 @@ class Pages:
         return read_examples(self._profiles)
 
 
-def add_pages(app: FastAPI, base_url: str, transactions: Sequence[Transaction], profiles: Path) -> None:
-    """Serve the pages; they are found before anything below `[base]`."""
-    pages = Pages(base_url, transactions, profiles)
+def add_pages(
+    app: FastAPI, base_url: str, transactions: Sequence[Transaction], profiles: Path, *, with_examples: bool
+) -> None:
+    """Serve the pages; they are found before anything below `[base]`.
+
+    Args:
+        app: gets the routes.
+        base_url: public `[base]`.
+        transactions: what is served.
+        profiles: the folder of the profile packages, whose examples are shown.
+        with_examples: whether the example data are there, so that the requests of the tour work.
+    """
+    pages = Pages(base_url, transactions, profiles, tour_of(base_url) if with_examples else ())
     app.router.routes += [
         Route("/", pages.start, name="start"),
         Route("/docs", pages.docs, name="docs"),
         Route("/openapi.json", pages.openapi, name="openapi"),
     ]
+    if with_examples:
+        app.router.routes += [
+            Route("/examples/submission", _fresh_submission, name="submission"),
+            Route("/examples/faulty-submission", _faulty_submission, name="faulty submission"),
+        ]
+
+
+def tour_of(base_url: str) -> tuple[tuple[str, str], ...]:
+    """Return requests that work by copy and paste on the example data: what each shows, and the command."""
+    parts = urlsplit(base_url)
+    return tuple(curl_lines(base_url, f"{parts.scheme}://{parts.netloc}"))
+
+
+async def _fresh_submission(http: Request) -> Response:
+    return Response(to_json(fresh_submission()), media_type=JSON)
+
+
+async def _faulty_submission(http: Request) -> Response:
+    return Response(to_json(faulty_submission()), media_type=JSON)
 
 
 def _page(title: str, body: str) -> HTMLResponse:
     return HTMLResponse(PAGE.format(title=escape(title), body=body), headers=HEADERS)
 
 
-def _start(base_url: str, transactions: Sequence[Transaction]) -> Iterator[str]:
+def _start(base_url: str, transactions: Sequence[Transaction], tour: Sequence[tuple[str, str]]) -> Iterator[str]:
     base = escape(base_url)
     yield f"<h1>{escape(NAME)}</h1>"
     yield "<p>FHIR R4 resources and IHE transactions over HTTP: publish, find and fetch health documents.</p>"
@@ -97,9 +132,8 @@ def _start(base_url: str, transactions: Sequence[Transaction]) -> Iterator[str]:
         if each.code:
             yield f"<tr><td>{escape(each.code)}</td><td>{escape(each.name)}</td><td>{escape(each.server)}</td></tr>"
     yield "</table><h2>First requests</h2>"
-    for transaction in transactions:
-        if lines := [_curl(base_url, one) for one in transaction.interactions if _is_telling(one)]:
-            yield f"<p>{escape(transaction.name)}</p><pre>{escape(chr(10).join(lines))}</pre>"
+    for title, command in tour or _first_requests(base_url, transactions):
+        yield f"<p>{escape(title)}</p><pre>{escape(command)}</pre>"
     yield f"<p>{escape(SECURITY)}</p>"
 
 
@@ -129,9 +163,12 @@ def _curl(base_url: str, interaction: Interaction) -> str:
     return f"curl '{url}' -H 'Content-Type: application/fhir+json' --data-binary @request.json"
 
 
-def _is_telling(interaction: Interaction) -> bool:
-    """Whether a first visitor should see it: what can be sent without knowing an id, once."""
-    return "{" not in interaction.path and not (interaction.code == "search-type" and interaction.method == "POST")
+def _first_requests(base_url: str, transactions: Sequence[Transaction]) -> Iterator[tuple[str, str]]:
+    """Yield what can be sent without knowing an id: what it is, and the command."""
+    for transaction in transactions:
+        for interaction in transaction.interactions:
+            if "{" not in interaction.path and not interaction.path.endswith("_search"):
+                yield transaction.name, _curl(base_url, interaction)
 
 
 def _shown(title: str, example: Resource | None) -> str:

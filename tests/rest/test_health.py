@@ -50,3 +50,16 @@ async def test_openapi_lists_every_interaction(http: httpx.AsyncClient) -> None:
     assert described["servers"] == [{"url": "http://test.example.org/fhir"}]
     assert set(described["paths"]) >= {"/", "/Patient", "/Patient/_search", "/Patient/{id}", "/metadata"}
     assert described["paths"]["/Patient/{id}"]["get"]["parameters"][0]["name"] == "id"
+
+
+async def test_tour_is_there_with_the_example_data_only(serve: Serve) -> None:
+    """Issue 1, example data: the submissions that two of the curl lines send; no dead line without the data."""
+    async with serve(example_data=True) as client:
+        assert "/examples/submission" in (await client.get("/")).text
+        first, second = [(await client.get("/examples/submission")).json() for _ in range(2)]
+        assert first["type"] == "transaction"
+        assert first != second
+        assert (await client.get("/examples/faulty-submission")).status_code == 200
+    async with serve(example_data=False) as client:
+        assert "/examples/" not in (await client.get("/")).text
+        assert (await client.get("/examples/submission")).status_code == 404
