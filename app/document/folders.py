@@ -18,6 +18,7 @@ from app.fhir.outcome import FhirError, Issue
 from app.fhir.resource import Resource, instant
 from app.search.criteria import Criterion
 from app.search.query import parse as parse_query
+from app.switches import Switches
 from app.transaction import Context
 
 
@@ -32,7 +33,7 @@ async def file_in_folders(submission: Submission, meaning: Meaning, publication:
         resource = with_subject(renamed(entry, meaning.links), meaning.subjects[entry.index])
         known = await _known(entry, context) if entry.method == "PUT" else None
         issues = [issue async for issue in _check_members(entry, resource, known, meaning, context)]
-        issues += _check_update(entry, resource, known) if known else []
+        issues += _check_update(entry, resource, known, context.switches) if known else []
         refuse(issues, context.switches)
         if known:
             publication.names[entry.index] = known.name
@@ -86,7 +87,7 @@ async def _check_members(
             yield entry.issue("business-rule", f"`{member.name}` is not current.", at, DEPRECATED)
 
 
-def _check_update(entry: Entry, resource: Resource, known: Stored) -> Iterator[Issue]:
+def _check_update(entry: Entry, resource: Resource, known: Stored, switches: Switches) -> Iterator[Issue]:
     """An update only adds members; what the Folder is and whose it is stays (MHD-65-93, 98)."""
     if not is_list_of(known.resource, FOLDER):
         yield entry.issue("business-rule", "Only a Folder can be updated.", "code", METADATA_ERROR)
@@ -94,7 +95,7 @@ def _check_update(entry: Entry, resource: Resource, known: Stored) -> Iterator[I
         yield entry.issue("business-rule", "A Folder stays with its patient.", "subject", PATIENTS_DIFFER)
     if resource.get("status") != "current":
         yield entry.issue("business-rule", "A Folder stays `current`.", "status", METADATA_ERROR)
-    if not _members(known.resource) <= _members(resource):
+    if switches.folder_additive_only and not _members(known.resource) <= _members(resource):
         yield entry.issue("business-rule", "An update of a Folder takes no member away.", "entry", METADATA_ERROR)
     if not _identifiers(resource) <= _identifiers(known.resource):
         yield entry.issue("business-rule", "An update of a Folder keeps its identifiers.", "identifier", METADATA_ERROR)

@@ -6,6 +6,7 @@ Spec: ITI-65, 2:3.65.4.1.2 and 2:3.65.4.1.3; MHD-65-07..16, 50, 51, 97, 100, 113
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import urlsplit
 
 from app.document.content import attachment_of, check_content, fingerprint, with_content
 from app.document.entry import Entry, Submission
@@ -33,13 +34,13 @@ def refuse(issues: Iterable[Issue], switches: Switches) -> None:
     raise FhirError.of(found, status=400 if own_fault else None)
 
 
-def check_submission(submission: Submission, links: Links) -> Iterator[Issue]:
+def check_submission(submission: Submission, links: Links, switches: Switches) -> Iterator[Issue]:
     """What can be told from the entries alone, before any document is looked at."""
     yield from check_requests(submission)
     yield from check_documents_are_there(submission)
     yield from check_members(submission, links)
     yield from check_same_unique_id(submission)
-    yield from check_documents(submission, links)
+    yield from check_documents(submission, links, switches)
 
 
 def check_requests(submission: Submission) -> Iterator[Issue]:
@@ -80,21 +81,31 @@ def check_same_unique_id(submission: Submission) -> Iterator[Issue]:
             yield entry.issue("value", "`identifier` of type `uniqueId` differs from `masterIdentifier`.", "identifier")
 
 
-def check_documents(submission: Submission, links: Links) -> Iterator[Issue]:
+def check_documents(submission: Submission, links: Links, switches: Switches) -> Iterator[Issue]:
     """Each document has its DocumentReference, and each DocumentReference its document (MHD-65-50, 51)."""
-    meant = {}
+    meant = set()
     for entry in submission.documents:
-        url = str(attachment_of(entry.resource)["url"])
-        binary = binary_of(entry, submission, links)
-        if binary:
-            meant[binary.index] = entry
-        elif url.startswith(("urn:", "#")):
-            text = f"`{url[:64]}` is no document of this Bundle: no entry has it as `fullUrl`."
-            yield entry.issue("not-found", text, "content[0].attachment.url", MISSING_DOCUMENT)
+        if binary := binary_of(entry, submission, links):
+            meant.add(binary.index)
+        else:
+            yield from _check_elsewhere(entry, str(attachment_of(entry.resource)["url"]), switches)
     for binary in submission.binaries:
         if binary.index not in meant:
             text = "No DocumentReference of this Bundle points to this document."
             yield binary.issue("business-rule", text, "", "XDSMissingDocumentMetadata")
+
+
+def _check_elsewhere(entry: Entry, url: str, switches: Switches) -> Iterator[Issue]:
+    """A document that is not in the Bundle lies on a host that this deployment allows (MHD-65-58).
+
+    A document that is stored here has its DocumentReference already, and nobody attaches it to another (MHD-65-59).
+    """
+    parts = urlsplit(url)
+    if parts.scheme in ("http", "https") and parts.hostname in switches.external_documents:
+        return
+    allowed = " or lies on an allowed host" if switches.external_documents else ""
+    text = f"`{url[:200]}` is no document of this Bundle. A document is an entry, named by its `fullUrl`{allowed}."
+    yield entry.issue("not-found", text, "content[0].attachment.url", MISSING_DOCUMENT)
 
 
 def check_contents(

@@ -40,7 +40,7 @@ async def provide_document_bundle(message: RequestMessage, context: Context) -> 
     level = claimed_level(bundle)
     submission = submission_of(admissible(bundle, level, context), level)
     meaning = await meaning_of(submission, context)
-    refuse(check_submission(submission, meaning.links), context.switches)
+    refuse(check_submission(submission, meaning.links, context.switches), context.switches)
     contents = await staged_documents(submission, message, context)
     refuse(check_contents(submission, meaning.links, contents, context.switches), context.switches)
     publication = publication_of(submission, meaning, contents, context)

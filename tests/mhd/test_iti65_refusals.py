@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from app.fhir.resource import Resource
-from tests.mhd.conftest import Count, Publish, details, issue
+from tests.mhd.conftest import Count, Publish, details, issue, locations, served
 from tests.submissions import (
     ENTRY_UUID,
     HELLO,
@@ -357,3 +357,36 @@ async def test_too_large_body_is_refused(small_client: httpx.AsyncClient, counts
     first = issue(response)
     assert (response.status_code, first["code"], details(first)) == (413, "too-long", "XDSRepositoryOutOfResources")
     assert await counts() == before
+
+
+async def test_document_of_another_patient_cannot_be_attached(
+    client: httpx.AsyncClient, publish: Publish, counts: Count
+) -> None:
+    """MHD-65-59, MHD-SEC-10, MHD-67-37: a Binary that is stored here is attached to no second DocumentReference."""
+    stolen = locations(await publish(submission(subject="Patient/p1")))[2]
+    before = await counts()
+
+    for url in (stolen, "/".join(stolen.rsplit("/", 2)[1:])):
+        made = changed(submission(subject="Patient/p2"), "entry.1.resource.content.0.attachment.url", url)
+        del made["entry"][2]
+        response = await publish(made)
+        assert (response.status_code, details(issue(response))) == (400, "XDSMissingDocument"), response.text
+    assert await counts() == before
+
+
+async def test_document_elsewhere_needs_an_allowed_host(mongodb_url: str, database_name: str, publish: Publish) -> None:
+    """MHD-65-58, MHD-65-60, MHD-65-61, MHD-67-35: on an allowed host, with or without hash and size, unchanged."""
+    url = "https://archive.example/documents/7?part=1"
+    made = changed(submission(), "entry.1.resource.content.0.attachment.url", url)
+    del made["entry"][2]
+    delayed = copy.deepcopy(made)
+    delayed["entry"][0]["resource"]["identifier"] = [identifier(UNIQUE_ID, oid())]
+    delayed["entry"][1]["resource"]["masterIdentifier"] = identifier(UNIQUE_ID, oid())
+    delayed["entry"][1]["resource"]["content"][0]["attachment"] |= {"size": 0, "hash": "2jmj7l5rSw0yVb/vlWAYkK/YBwk="}
+
+    assert details(issue(await publish(made))) == "XDSMissingDocument"
+    async with served(mongodb_url, database_name, external_documents=("archive.example",)) as client:
+        for sent in (made, delayed):
+            response = await client.post("", json=sent, headers={"content-type": "application/fhir+json"})
+            kept = (await client.get(locations(response)[1])).json()["content"][0]["attachment"]
+            assert kept == sent["entry"][1]["resource"]["content"][0]["attachment"]
