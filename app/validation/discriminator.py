@@ -80,7 +80,7 @@ def steps_of(path: str) -> tuple[tuple[str, str], ...]:
 def _test(node: Node, kind: str, path: str, compiling: Compiling) -> Test | None:
     steps = steps_of(path)
     values = _getter(steps)
-    if kind in ("value", "pattern") and (part := _prescribed(node, steps)) is not None:
+    if kind in ("value", "pattern") and (part := _prescribed(node, steps, compiling.snapshots)) is not None:
         return _value_test(values, *part)
     targets = list(_walk(node, steps, compiling.snapshots))
     for target in targets:
@@ -92,11 +92,16 @@ def _test(node: Node, kind: str, path: str, compiling: Compiling) -> Test | None
     return None
 
 
-def _prescribed(node: Node, steps: tuple[tuple[str, str], ...]) -> tuple[str, Any] | None:
-    """Return what the slice's own fixed value or pattern says about the path, if it says anything."""
-    if node.fixed is None:
-        return None
-    kind, value = node.fixed
+def _prescribed(node: Node, steps: tuple[tuple[str, str], ...], snapshots: Snapshots) -> tuple[str, Any] | None:
+    """Return what a fixed value or pattern, of the slice or of an element on the way, says about the end of the path."""
+    for length in range(len(steps) + 1):
+        for target in _walk(node, steps[:length], snapshots):
+            if target.fixed and (part := _part(*target.fixed, steps[length:])) is not None:
+                return part
+    return None
+
+
+def _part(kind: str, value: Any, steps: tuple[tuple[str, str], ...]) -> tuple[str, Any] | None:
     for name, argument in steps:
         value = value[0] if isinstance(value, list) and len(value) == 1 else value
         if name != "name" or not isinstance(value, dict) or argument not in value:

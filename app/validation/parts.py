@@ -88,7 +88,9 @@ def _add_choice(compiler: Compiler, parts: Parts, child: Node, base: Parts | Non
             parts.members |= {each: refuse(child.name, words) for each in (key, "_" + key)}
     both = (*keys, *("_" + key for key in keys))
     if child.min:
-        parts.required.append((f"{child.name}[x]", both, by(child.origin.get("min", ""), child.slice_name)))
+        # One of a type that is not allowed is no missing one, and reported as what it is.
+        given = (*both, *forms)
+        parts.required.append((f"{child.name}[x]", given, by(child.origin.get("min", ""), child.slice_name)))
     if len(keys) > 1:
         parts.rules.append(check_choice(child.name, frozenset(both)))
 

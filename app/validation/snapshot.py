@@ -76,7 +76,9 @@ class Snapshots:
         narrow.types, narrow.below, narrow.is_choice, narrow.deferred = own, code, False, ()
         narrow.slices, narrow.slicing, narrow.children = {}, None, None
         for segments, definition, source in node.deferred:
-            self._constrain(narrow, segments, definition, source)
+            # Of several types only some have the element, and it is constrained in those.
+            if len(node.types) == 1 or segments[0].partition(":")[0].removesuffix("[x]") in self.children(narrow):
+                self._constrain(narrow, segments, definition, source)
         return narrow
 
     def _grow(self, url: str) -> None:
