@@ -14,7 +14,7 @@ from app.fhir.packages import Packages
 from app.fhir.path import Unsupported
 from app.fhir.resource import Resource
 from app.search import expression
-from app.search.expression import Extract
+from app.search.steps import Extract
 
 # The search types that have a file here. Parameters of the others (number, quantity, composite, special) do not exist
 # for this server: they are ignored, or refused with `Prefer: handling=strict`.

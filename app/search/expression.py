@@ -10,18 +10,23 @@ Spec: FHIR R4 searchparameter.html; FHIRPath N1.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from app.fhir import path, reference
+from app.fhir import path
 from app.fhir.resource import Resource
 from app.fhir.structure import Element, Structures
-
-Values = list[Any]
-# (resource, its container) -> values; the container of a resource that is not contained is the resource itself.
-Extract = Callable[[Resource, Resource], Values]
-_Step = Callable[[Values, Resource], Values]
+from app.search.steps import (
+    Extract,
+    Step,
+    Values,
+    extension,
+    field,
+    fields,
+    joined,
+    stepped,
+    where_equal,
+    where_target,
+)
 
 _STEP = re.compile(
     r"\.?(?:where\(resolve\(\) is (?P<target>\w+)\)|where\((?P<key>\w+) ?= ?'(?P<value>[^']*)'\)"
@@ -57,26 +62,11 @@ def compile(text: str, resource_type: str, structures: Structures) -> Expression
     compiled = [_compile(part, resource_type, structures) for part in parts]
     roots = {part.root for part in compiled}
     return Expression(
-        compiled[0].extract if len(compiled) == 1 else _joined([part.extract for part in compiled]),
+        compiled[0].extract if len(compiled) == 1 else joined([part.extract for part in compiled]),
         roots.pop() if len(roots) == 1 else "",
         tuple(target for part in compiled for target in part.targets),
         tuple(url for part in compiled for url in part.value_sets),
     )
-
-
-def resource_type_of(value: Any, container: Resource) -> str:
-    """Return the type of the resource that the Reference `value` points to, as far as the reference itself tells."""
-    text = value.get("reference", "")
-    if text.startswith("#"):
-        found = contained(text, container)
-        return str(found["resourceType"]) if found else ""
-    return str(value.get("type") or (reference.parse(text).resource_type if text else ""))
-
-
-def contained(text: str, container: Resource) -> Resource | None:
-    """Return the resource within `container` that the reference text `#id` names."""
-    found: Iterable[Resource] = container.get("contained", ())
-    return next((resource for resource in found if resource.get("id") == text[1:]), None)
 
 
 def _union(text: str) -> list[str]:
@@ -128,7 +118,7 @@ class _Builder:
         self.structures = structures
         self.at = resource_type  # path of the element that was reached; empty when it is not known
         self.element: Element | None = None
-        self.steps: list[_Step] = []
+        self.steps: list[Step] = []
         self.names: list[str] = []  # the keys, as long as every step is one
         self.root: str | None = None
         self.choice: str = ""  # name of the choice element that was reached, whose type is not known yet
@@ -145,7 +135,7 @@ class _Builder:
         self._settle(None)
         binding = self.element.binding if self.element else None
         is_code = self.element is not None and any(each.code == "code" for each in self.element.types)
-        extract = _fields(tuple(self.names)) if len(self.names) == len(self.steps) else _stepped(self.steps)
+        extract = fields(tuple(self.names)) if len(self.names) == len(self.steps) else stepped(self.steps)
         return Expression(extract, self.root or "", self.targets, (binding[1],) if binding and is_code else ())
 
     def _step(self, match: re.Match[str]) -> bool:
@@ -158,12 +148,12 @@ class _Builder:
         if match["url"]:
             self._begin("extension")
             self.at, self.element = "Extension", None
-            self.steps.append(_extension(match["url"]))
+            self.steps.append(extension(match["url"]))
         elif match["target"]:
             self.targets = (*self.targets, match["target"])
-            self.steps.append(_where_target(match["target"]))
+            self.steps.append(where_target(match["target"]))
         else:
-            self.steps.append(_where_equal(match["key"], match["value"]))
+            self.steps.append(where_equal(match["key"], match["value"]))
         return True
 
     def _name(self, name: str) -> bool:
@@ -177,7 +167,7 @@ class _Builder:
         found = self.structures.child(self.at, name)
         self.at = found[2] if found else ""
         self.names.append(name)
-        self.steps.append(_field((name,)))
+        self.steps.append(field((name,)))
         return True
 
     def _begin(self, root: str) -> None:
@@ -191,45 +181,7 @@ class _Builder:
         keys = tuple(self.choice + each[0].upper() + each[1:] for each in types)
         self.at, self.choice = types[0] if len(types) == 1 else "", ""
         self.names += keys if len(keys) == 1 else ()
-        self.steps.append(_field(keys))
-
-
-def _fields(names: tuple[str, ...]) -> Extract:
-    def extract(resource: Resource, _: Resource) -> Values:
-        values: Values = [resource]
-        for name in names:
-            found: Values = []
-            for value in values:
-                child = value.get(name)
-                if type(child) is list:
-                    found += child
-                elif child is not None:
-                    found.append(child)
-            if not found:
-                return found
-            values = found
-        return values if None not in values else [value for value in values if value is not None]
-
-    return extract
-
-
-def _stepped(steps: list[_Step]) -> Extract:
-    def extract(resource: Resource, container: Resource) -> Values:
-        values: Values = [resource]
-        for step in steps:
-            values = step(values, container)
-            if not values:
-                break
-        return values
-
-    return extract
-
-
-def _joined(extracts: list[Extract]) -> Extract:
-    def extract(resource: Resource, container: Resource) -> Values:
-        return [value for each in extracts for value in each(resource, container)]
-
-    return extract
+        self.steps.append(field(keys))
 
 
 def _evaluated(part: str, structures: Structures) -> Extract:
@@ -239,41 +191,3 @@ def _evaluated(part: str, structures: Structures) -> Extract:
         return evaluate(resource, path.Environment(resource, container))
 
     return extract
-
-
-def _field(keys: tuple[str, ...]) -> _Step:
-    def step(values: Values, _: Resource) -> Values:
-        found: Values = []
-        for value in values:
-            for key in keys:
-                child = value.get(key)
-                found += child if type(child) is list else (child,)
-        return [each for each in found if each is not None]
-
-    return step
-
-
-def _extension(url: str) -> _Step:
-    def step(values: Values, _: Resource) -> Values:
-        return [each for value in values for each in value.get("extension", ()) if each.get("url") == url]
-
-    return step
-
-
-def _where_equal(key: str, wanted: str) -> _Step:
-    def step(values: Values, _: Resource) -> Values:
-        return [value for value in values if value.get(key) == wanted]
-
-    return step
-
-
-def _where_target(resource_type: str) -> _Step:
-    """Keep references to `resource_type`.
-
-    Laxer than FHIRPath: a reference that does not tell its type, such as a logical one, is kept (MHD-66-15).
-    """
-
-    def step(values: Values, container: Resource) -> Values:
-        return [value for value in values if resource_type_of(value, container) in (resource_type, "")]
-
-    return step

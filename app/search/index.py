@@ -18,7 +18,7 @@ from typing import Any
 from app.fhir.resource import Resource
 from app.search import date_type, reference_type, string_type, token_type, uri_type
 from app.search.definitions import Definitions, SearchParameter
-from app.search.expression import contained
+from app.search.steps import contained
 
 Terms = dict[str, list[Any]]
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
-from urllib.parse import urlencode
 
 import orjson
 
@@ -89,12 +88,6 @@ def position(text: str, of_query: str, key: bytes = b"") -> Position:
         )
         raise FhirError("value", message) from None
     return Position(tuple(_value(each) for each in values), record_id)
-
-
-def address(applied: Iterable[tuple[str, str]], after: str = "") -> str:
-    """Return the query string of `applied`, without `?`; with the page token `after` it is that of the next page."""
-    pairs = [*applied, *(((PARAMETER, after),) if after else ())]
-    return urlencode(pairs, safe=":/,|")
 
 
 def _signature(body: bytes, of_query: str, key: bytes) -> bytes:

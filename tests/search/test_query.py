@@ -157,8 +157,3 @@ def test_altered_page_token(definitions: Definitions, text: str) -> None:
     altered = f"{text}{token[len(text) :]}" if text else page.token(POSITION, _parse(definitions).fingerprint, b"other")
     with pytest.raises(FhirError, match="page token"):
         _parse(definitions, ("_after", altered), key=b"k")
-
-
-def test_address_of_the_next_page() -> None:
-    """MHD-66-22: a link holds what was applied, and the token."""
-    assert page.address([("status", "a,b"), ("type", "http://x|y z")], "T") == "status=a,b&type=http://x|y+z&_after=T"
