@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from app.fhir.resource import Resource
-from app.fhir.structure import Element, Structures, TypeRef
+from app.fhir.structure import Element, Invariant, Structures, TypeRef
 from app.validation.element_tree import R4, ElementType, Node, merge, new_slice
 
 _DEPTH_LIMIT = 40
@@ -52,8 +52,15 @@ class Snapshots:
         return Node(
             element.name, element.path.removesuffix("[x]"), below, element.min, element.max,
             tuple(map(_element_type, element.types)) or (ElementType("BackboneElement"),), element.is_choice,
-            element.max != 1, element.binding, invariants=tuple((each, "") for each in element.invariants),
+            element.max != 1, element.binding, invariants=tuple((each, "") for each in self._invariants(element)),
         )  # fmt: skip
+
+    def _invariants(self, element: Element) -> tuple[Invariant, ...]:
+        """An element that borrows its children borrows the constraints on them too."""
+        source = element.content_reference
+        siblings = self.structures.children(source.rpartition(".")[0]) if source else ()
+        borrowed = next((each.invariants for each in siblings if each.path == source), ())
+        return tuple(dict.fromkeys((*element.invariants, *borrowed)))
 
     def children(self, node: Node) -> dict[str, Node]:
         """Return the children of `node` by name, made on first use."""
