@@ -134,12 +134,6 @@ class ContentStore:
         if owned.deleted_count < len(ids):
             raise FhirError("transient", SWEPT)
 
-    async def release(self, ids: Iterable[str], session: Session) -> None:
-        """Let the next sweep remove the chunks `ids`, which no record refers to when the transaction is committed."""
-        markers = [{"_id": id, "doomed": True} for id in ids]  # noqa: A001 - FHIR's word
-        if markers:
-            await self._staged.insert_many(markers, session=session)
-
     async def _read(self, id: str, first: int, last: int) -> AsyncIterator[bytes]:  # noqa: A002
         """Yield the chunks `first` up to, not including, `last`; no cursor stays open while a slow client reads."""
         ahead = asyncio.ensure_future(self._read_some(id, first, last))

@@ -17,6 +17,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
+    ConfigurationError,
     ConnectionFailure,
     DocumentTooLarge,
     ExecutionTimeout,
@@ -55,8 +56,11 @@ RETRY_S = 10.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.1
 
 _BSON_TOO_LARGE = 10334
+_REFUSED = (13, 18)  # Unauthorized, AuthenticationFailed
 
 UNREACHABLE = "The database does not answer. Try again in a moment."
+REFUSED = "The database refuses this server: its user or password is wrong, or the user may not read and write."
+NO_REPLICA_SET = "The database is not a replica set, which transactions need: start mongod with --replSet."
 TOO_SLOW = "The database took too long. Try again, or ask for less."
 TOO_LARGE = "The resource is larger than a record of the database can be (16 MB); large documents belong in a Binary."
 
@@ -80,6 +84,12 @@ class Connection:
     async def close(self) -> None:
         """Close all connections."""
         await _settled(self._client.close())
+
+    async def require_transactions(self) -> None:
+        """Raise FhirError when the database has none, because it is a single server."""
+        hello = await self.database.command("hello")
+        if "setName" not in hello and hello.get("msg") != "isdbgrid":
+            raise FhirError("exception", NO_REPLICA_SET)
 
     async def in_transaction(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Return what `work` returns, when all that it wrote in the session it is handed is committed.
@@ -134,10 +144,16 @@ def connect(url: str, driver: Driver = "pymongo", database: str = "") -> Connect
 
     Args:
         database: its name; empty for the one that `url` names, or `mhd`.
+
+    Raises:
+        FhirError: `exception` when `url` cannot be read.
     """
     named = url.lower()
     options = {name: value for name, value in OPTIONS.items() if f"{name.lower()}=" not in named}
-    return Connection(_client_class(driver)(url, tz_aware=True, **options), database)
+    try:
+        return Connection(_client_class(driver)(url, tz_aware=True, **options), database)
+    except (ConfigurationError, ValueError) as error:
+        raise FhirError("exception", f"The URL of the database cannot be read: {error}.") from error
 
 
 @contextmanager
@@ -154,6 +170,8 @@ def failures_told() -> Iterator[None]:
     except OperationFailure as error:
         if error.code == _BSON_TOO_LARGE:
             raise FhirError("too-long", TOO_LARGE) from error
+        if error.code in _REFUSED:
+            raise FhirError("exception", REFUSED) from error
         if error.has_error_label("TransientTransactionError") or error.has_error_label("RetryableWriteError"):
             raise FhirError("transient", UNREACHABLE) from error
         raise

@@ -77,9 +77,14 @@ class Store:
         self._definitions = definitions
 
     async def ensure(self, resource_types: Iterable[str]) -> None:
-        """Create the collections and indexes for `resource_types` that are missing."""
+        """Create the collections and indexes for `resource_types` that are missing.
+
+        Raises:
+            FhirError: the database cannot be used, and why.
+        """
         types = tuple(resource_types)
         with failures_told():
+            await self._connection.require_transactions()
             present = set(await self._database.list_collection_names())
             for name in (*OWN_COLLECTIONS, *types):
                 if name not in present:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+from urllib.parse import quote
+
 import pytest
 from pymongo.errors import DuplicateKeyError, ExecutionTimeout, OperationFailure
 
 from app.fhir.outcome import FhirError
+from app.search.definitions import Definitions
 from app.store.driver import Connection, Driver, Session, connect, failures_told
+from app.store.managed import find_mongod
+from app.store.resources import Store
 
 
 async def test_majority_is_the_rule(database: Connection) -> None:
@@ -83,6 +90,31 @@ async def test_what_retrying_cannot_cure_is_raised_at_once(database: Connection)
     with pytest.raises(DuplicateKeyError):
         await database.in_transaction(work)
     assert attempts == [1]
+
+
+@pytest.mark.parametrize("url", ["http://db.example.org", "mongodb://", "mongodb://db.example.org:port"])
+def test_unreadable_url_is_explained(driver: Driver, url: str) -> None:
+    """Issue 2, names others rely on: a wrong setting stops the start with a sentence."""
+    with pytest.raises(FhirError, match="URL of the database cannot be read"):
+        connect(url, driver)
+
+
+async def test_single_server_is_refused(tmp_path: Path, driver: Driver, definitions: Definitions) -> None:
+    """Architecture 13: a MongoDB without transactions is refused at the start, with the way out."""
+    socket = tmp_path / "mongod.sock"
+    arguments = [f"--dbpath={tmp_path}", f"--bind_ip={socket}", f"--logpath={tmp_path / 'log'}"]
+    with subprocess.Popen([find_mongod(), *arguments]) as mongod:  # noqa: ASYNC220, S603
+        store = Store(connect(f"mongodb://{quote(str(socket), safe='')}", driver), definitions)
+        with pytest.raises(FhirError, match="not a replica set"):
+            await store.ensure(["Patient"])
+        await store.close()
+        mongod.terminate()
+
+
+def test_refused_user_is_explained() -> None:
+    """Issue 2, names others rely on: a wrong password is a sentence, and not the password."""
+    with pytest.raises(FhirError, match="user or password is wrong"), failures_told():
+        raise OperationFailure("Authentication failed.", 18)
 
 
 def test_error_of_ours_is_not_disguised() -> None:
