@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing.process
 import os
 import signal
 import threading
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from secrets import token_hex
 
 from fastapi import FastAPI
 
-from app import __version__, mhd, pdqm
+from app import __version__, conformance, mhd, pdqm
 from app.capability import NAME, capabilities, require_definitions
 from app.fhir import packages as fhir_packages
 from app.rest.body import Limits
@@ -32,10 +32,9 @@ from app.transaction import Context, Transaction
 from app.validation.validator import Validator
 
 # Each IHE profile that this server implements adds its transactions here.
-TRANSACTIONS: tuple[Transaction, ...] = mhd.TRANSACTIONS + pdqm.TRANSACTIONS
+TRANSACTIONS: tuple[Transaction, ...] = mhd.TRANSACTIONS + pdqm.TRANSACTIONS + conformance.TRANSACTIONS
 
 SWEEP_EVERY_S = 3600.0
-PARENT_CHECK_S = 0.5
 ABANDONED_AFTER = timedelta(hours=6)  # longer than any upload takes
 
 
@@ -115,22 +114,21 @@ def new_id() -> str:
 
 
 def resource_types(transactions: tuple[Transaction, ...]) -> tuple[str, ...]:
-    """Return the types of resource that `transactions` read, search or write."""
-    return tuple(sorted({one.resource_type for each in transactions for one in each.interactions} - {""}))
+    """Return the types of resource that are kept in the store: those with versions; definitions come from packages."""
+    interactions = (one for transaction in transactions for one in transaction.interactions)
+    return tuple(sorted({one.resource_type for one in interactions if one.code == "vread"}))
 
 
 def from_environment() -> FastAPI:
     """Return the server for the settings of the environment: what each worker process starts."""
     settings = load()
     configure(settings.log_level)
-    if settings.workers > 1:
-        threading.Thread(target=end_with_parent, daemon=True).start()
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     return create_app(settings)
 
 
-def end_with_parent() -> None:
+def end_with(parent: multiprocessing.process.BaseProcess) -> None:
     """Stop this worker when the process that started it is gone: nobody else would, and it holds the port."""
-    parent = os.getppid()
-    while os.getppid() == parent:
-        time.sleep(PARENT_CHECK_S)
+    parent.join()
     os.kill(os.getpid(), signal.SIGTERM)

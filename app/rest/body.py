@@ -88,9 +88,9 @@ async def read_all(body: Arriving, limit: int) -> bytes:
     return body.take(len(body.window))
 
 
-def too_long(limit: int) -> FhirError:
+def too_long(limit: int, measured: str = "The request body") -> FhirError:
     """Return the refusal of a body that is larger than `limit` bytes."""
-    text = f"The request body is larger than the {limit} bytes that this server takes."
+    text = f"{measured} is larger than the {limit} bytes that this server takes."
     return FhirError("too-long", text, details=OUT_OF_RESOURCES)
 
 

@@ -135,7 +135,7 @@ async def _taken_out(
             kept += body.take(cut - body.window[:cut].endswith(b"\\"))  # a backslash stays with what it escapes
             more = await body.more()
         if len(kept) > limits.resource_bytes:
-            raise too_long(limits.resource_bytes)
+            raise too_long(limits.resource_bytes, "The request body without its documents")
     return bytes(kept + body.window)
 
 

@@ -41,7 +41,8 @@ def _parse_xml(body: bytes, structures: Structures) -> Any:
     try:
         value = from_xml(body, structures)
     except XmlError as error:
-        raise FhirError("structure", f"The body is not FHIR XML: {error}") from None
+        text = f"The body is not FHIR XML: line {error.line}, column {error.column}: {error}"
+        raise FhirError("structure", text) from None
     _require_shallow(value)
     return value
 

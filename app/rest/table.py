@@ -6,7 +6,7 @@ Spec: FHIR R4 http.html#summary; MHD-GEN-10, MHD-68-12.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -32,14 +32,18 @@ class _Node:
     name: str = ""
     served: dict[str, Served] = field(default_factory=dict)
 
-    def follow(self, segment: str, variables: dict[str, str]) -> _Node | None:
-        """Return what is below `segment`; one that fills a variable is added to `variables`."""
-        if (below := self.literal.get(segment)) is not None:
-            return below
-        if self.variable is None or not _ID.fullmatch(segment):
+    def find(self, segments: Sequence[str], variables: dict[str, str]) -> _Node | None:
+        """Return what lies `segments` below; those that fill a variable are added to `variables`."""
+        if not segments:
+            return self if self.served else None
+        if (below := self.literal.get(segments[0])) and (found := below.find(segments[1:], variables)):
+            return found
+        if self.variable is None or not _ID.fullmatch(segments[0]):
             return None
-        variables[self.variable.name] = segment
-        return self.variable
+        found = self.variable.find(segments[1:], variables)
+        if found:
+            variables[self.variable.name] = segments[0]
+        return found
 
 
 class Table:
@@ -62,11 +66,9 @@ class Table:
         Raises:
             FhirError: `not-found` (404), `not-supported` (405, with the header `Allow`).
         """
-        node: _Node | None = self._root
         variables: dict[str, str] = {}
-        for segment in path.split("/") if path else ():
-            node = node.follow(segment, variables) if node else None
-        if node is None or not node.served:
+        node = self._root.find(path.split("/") if path else (), variables)
+        if node is None:
             raise self._unknown(path)
         served = node.served.get("GET" if method == "HEAD" else method)
         if served is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from base64 import b64encode
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -25,7 +27,7 @@ from tests.rest.conftest import Serve
 )
 async def test_request_id_is_echoed_when_it_is_harmless(http: httpx.AsyncClient, sent: str, is_kept: bool) -> None:
     """Issue 1, the edge: request id in log and answer; what could break a log line is replaced."""
-    answer = await http.get("/fhir/Patient/1", headers={"X-Request-Id": sent.encode("latin-1")})
+    answer = await http.get("/fhir/Patient/1", headers={b"X-Request-Id": sent.encode("latin-1")})
     assert (answer.headers["x-request-id"] == sent) is is_kept
     assert len(answer.headers["x-request-id"]) <= 128
 
@@ -71,7 +73,7 @@ async def test_messages_of_exceptions_are_logged_for_debugging_only() -> None:
     try:
         raise ValueError("Ada")
     except ValueError:
-        record = logging.LogRecord("app", logging.ERROR, "", 0, "failed", (), __import__("sys").exc_info())
+        record = logging.LogRecord("app", logging.ERROR, "", 0, "failed", (), sys.exc_info())
     assert "Ada" not in JsonLines(with_messages=False).format(record)
     record.exc_text = None
     assert "Ada" in JsonLines(with_messages=True).format(record)
@@ -154,7 +156,8 @@ async def test_too_large_is_told_before_it_is_read(serve: Serve) -> None:
 
 async def test_caller_who_goes_away_is_no_fault_of_ours(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     """MHD-ERR-03: half a body is refused, nothing is left and nothing is logged as an error."""
-    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    half: dict[str, object] = {"type": "http.request", "body": b"{", "more_body": True}
+    messages: Iterator[dict[str, object]] = iter([half, {"type": "http.disconnect"}])
     sent: list[dict[str, object]] = []
 
     async def receive() -> dict[str, object]:

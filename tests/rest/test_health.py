@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from app.fhir.outcome import FhirError
 from tests.rest.conftest import Serve
@@ -26,9 +27,7 @@ async def test_ready_says_when_the_store_is_away(serve: Serve) -> None:
 async def test_store_that_is_away_fails_requests_in_fhirs_words(serve: Serve) -> None:
     """MHD section 15: overload or absence of the store is 503 `transient`."""
     with pytest.raises(FhirError) as caught:
-        async with serve(
-            mongodb_url=__import__("pydantic").SecretStr("mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50")
-        ):
+        async with serve(mongodb_url=SecretStr("mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50")):
             pass
     assert caught.value.issues[0].code == "transient"
 

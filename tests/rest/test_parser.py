@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 
 import pytest
@@ -59,7 +60,9 @@ def test_what_is_not_a_resource_is_refused_with_its_place(body: bytes, words: st
 )
 def test_malformed_or_hostile_xml_is_refused(body: bytes, packages: Packages) -> None:
     """MHD-SEC-08: no DTD, no entities; 400 `structure`."""
-    assert refused(body, packages, XML)[:2] == (400, "structure")
+    status, code, text = refused(body, packages, XML)
+    assert (status, code) == (400, "structure")
+    assert re.search(r"line \d+, column \d+", text)
 
 
 def nested_json(levels: int) -> bytes:
