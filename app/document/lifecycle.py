@@ -7,7 +7,7 @@ Spec: ITI-65, 2:3.65.4.1.3; ITI TF-3:4.2.2 (associations); MHD-65-70..85, MHD-XD
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from app.document.entry import Entry, Submission, is_list_of
@@ -25,6 +25,13 @@ from app.transaction import Context
 # A replaced document takes these of its descendants with it; a signature stays (MHD-65-79, A-25).
 _CASCADING = frozenset({"transforms", "appends"})
 _MOST = 1000
+
+# The parts of the one FHIRPath Patch that MHD knows (IHE.MHD.Patch.Parameters), in the order of their names.
+_SUPERSEDE = [
+    ("path", "valueString DocumentReference.status"),
+    ("type", "valueCode replace"),
+    ("value", "valueCode superseded"),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +117,31 @@ def _supersede(document: Stored, publication: Publication) -> None:
         publication.update(document.name, document.resource | {"status": "superseded"}, document.version)
 
 
-def _patches(submission: Submission, publication: Publication, context: Context) -> list[Issue]:
-    """A PATCH says what the replacement does anyway (MHD-65-75); one of any other document is refused (MHD-65-77)."""
-    issues = []
+def _patches(submission: Submission, publication: Publication, context: Context) -> Iterator[Issue]:
+    """A PATCH says what the replacement does anyway, and once (MHD-65-22, 75); any other is refused (MHD-65-76, 77)."""
     for entry in submission.patches:
         reference = parse_reference(entry.url, context.base_url)
-        name = f"{reference.resource_type}/{reference.id}"
-        if name in publication.changes and reference.resource_type == "DocumentReference":
+        name, at = f"{reference.resource_type}/{reference.id}", f"Bundle.entry[{entry.index}].request.url"
+        if not _supersedes(entry.resource):
+            text = "A PATCH has one operation: it replaces `DocumentReference.status` by `superseded`."
+            yield entry.issue("value", text, "parameter")
+        elif name not in publication.changes or reference.resource_type != "DocumentReference":
+            text = f"`{entry.url[:200]}` is not replaced by a document of this Bundle; nothing else can be patched."
+            yield Issue("value", text, at, details=METADATA_ERROR)
+        elif name in publication.names.values():
+            yield Issue("value", f"`{name}` is touched by two entries of this Bundle.", at, details=METADATA_ERROR)
+        else:
             publication.names[entry.index] = name
-            continue
-        text = f"`{entry.url[:200]}` is not replaced by a document of this Bundle; nothing else can be patched."
-        issues.append(Issue("value", text, f"Bundle.entry[{entry.index}].request.url", details=METADATA_ERROR))
-    return issues
+
+
+def _supersedes(parameters: Resource) -> bool:
+    """Tell whether `parameters` are the one patch of MHD; its profile cannot say of which type a value is."""
+    parts = [_part(part) for one in parameters["parameter"] for part in one.get("part", ())]
+    return [one["name"] for one in parameters["parameter"]] == ["operation"] and sorted(parts) == _SUPERSEDE
+
+
+def _part(part: Resource) -> tuple[str, ...]:
+    return (part["name"], *(f"{key} {value}" for key, value in part.items() if key.startswith("value")))
 
 
 async def stored(text: str, resource_type: str, context: Context) -> Stored | None:
