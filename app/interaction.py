@@ -111,13 +111,14 @@ def require_parameters(query: Query, groups: Sequence[Sequence[str]]) -> None:
 
 def _links(query: Query, found: Found, context: Context) -> dict[str, str]:
     """Return `self`, which says what was understood, and `next` when there is more."""
-    url = f"{context.base_url}/{query.resource_type}"
-    links = {"self": _url(url, query.applied)}
+    links = {"self": search_url(context, query.resource_type, query.applied)}
     if found.next:
         after = token(found.next, query.fingerprint, context.paging.key)
-        links["next"] = _url(url, (*query.applied, (PARAMETER, after)))
+        links["next"] = search_url(context, query.resource_type, (*query.applied, (PARAMETER, after)))
     return links
 
 
-def _url(url: str, pairs: Sequence[tuple[str, str]]) -> str:
+def search_url(context: Context, resource_type: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """Return the absolute URL of a search for `resource_type` with `pairs`."""
+    url = f"{context.base_url}/{resource_type}"
     return f"{url}?{urlencode(pairs, safe=':/,')}" if pairs else url

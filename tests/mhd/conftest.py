@@ -16,6 +16,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.store.change import Create
 from tests.builders import patient
+from tests.conftest import BASE_URL
 
 if TYPE_CHECKING:
     from app.store.driver import Connection
@@ -25,9 +26,6 @@ DOMAIN = "urn:oid:2.999.40.1"
 
 Publish = Callable[..., Awaitable[httpx.Response]]
 Count = Callable[[], Awaitable[dict[str, int]]]
-
-
-BASE_URL = "http://test.example.org/fhir"
 
 
 @asynccontextmanager
@@ -46,13 +44,6 @@ async def served(mongodb_url: str, database_name: str, **settings: Any) -> Async
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=BASE_URL, timeout=60) as client:
             yield client
-
-
-@pytest.fixture
-async def client(mongodb_url: str, database_name: str, database: Connection) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the server, over an empty database."""
-    async with served(mongodb_url, database_name) as client:
-        yield client
 
 
 @pytest.fixture

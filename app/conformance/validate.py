@@ -1,0 +1,114 @@
+"""The operation `$validate`: would this resource do? Nothing is stored.
+
+Asked of `[base]/$validate` or of a type; the resource is the body, or the parameter `resource` of a Parameters
+body, beside `profile` and `mode`.
+
+Spec: FHIR R4 resource-operation-validate.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.fhir.outcome import FhirError, Issue, operation_outcome
+from app.fhir.resource import Resource
+from app.transaction import Context, Interaction, RequestMessage, ResponseMessage, Transaction
+
+DEFINITION = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
+
+# Modes of the operation: FHIR R4 valueset-resource-validation-mode.html.
+MODES = ("create", "update", "delete", "profile")
+
+
+async def validate(message: RequestMessage, context: Context) -> ResponseMessage:
+    """Answer `$validate`.
+
+    Without `profile` the resource is held against FHIR R4 and the profiles that its own `meta.profile` claims.
+
+    Returns:
+        200 and an OperationOutcome, whatever the verdict; one issue of severity information when there is none else.
+
+    Raises:
+        FhirError: `required` (400) without a resource, `code-invalid` (400) for a mode that there is not,
+            `not-found` (404) for a profile that no package has.
+    """
+    resource, asked = _asked(message)
+    mode, profiles = asked.get("mode", [""])[0], asked.get("profile", [])
+    _require_known(mode, profiles, context)
+    issues = [*_check_type(message, resource), *_check_mode(mode, resource)]
+    for profile in profiles or [""]:
+        issues += context.validator.validate(resource, profile, claims=not profiles)
+    return ResponseMessage(200, operation_outcome(issues or [_valid(resource, profiles)]))
+
+
+def _asked(message: RequestMessage) -> tuple[Resource, dict[str, list[str]]]:
+    """Return the resource, and the values of `profile` and `mode` from the URL and the body."""
+    asked: dict[str, list[str]] = {}
+    for name, text in message.query:
+        if name in ("profile", "mode") and text:
+            asked.setdefault(name, []).append(text)
+    resource = message.resource
+    if resource and resource.get("resourceType") == "Parameters" and message.variables.get("type") != "Parameters":
+        resource = _unpacked(resource, asked)
+    if resource is None:
+        text = "`$validate` needs a resource: as the body, or as the parameter `resource` of a Parameters body."
+        raise FhirError("required", text, expression="Parameters.parameter")
+    return resource, asked
+
+
+def _unpacked(parameters: Resource, asked: dict[str, list[str]]) -> Resource | None:
+    found = None
+    for parameter in parameters.get("parameter") or ():
+        name = parameter.get("name") if isinstance(parameter, dict) else None
+        if name == "resource":
+            found = parameter.get("resource")
+        elif name in ("profile", "mode"):
+            values = (value for key, value in parameter.items() if key.startswith("value") and isinstance(value, str))
+            asked.setdefault(name, []).extend(values)
+    return found if isinstance(found, dict) else None
+
+
+def _require_known(mode: str, profiles: list[str], context: Context) -> None:
+    if mode and mode not in MODES:
+        raise FhirError("code-invalid", f"`mode`: `{mode[:32]}` came, expected was one of {', '.join(MODES)}.")
+    for profile in profiles:
+        if not context.validator.knows(profile):
+            raise FhirError("not-found", f"`profile`: no package of this server has `{profile[:200]}`.")
+
+
+def _check_type(message: RequestMessage, resource: Resource) -> Iterator[Issue]:
+    """What is sent to a type is of that type."""
+    path = message.url.partition("?")[0].split("/")
+    came = str(resource.get("resourceType", ""))[:64]
+    if len(path) > 1 and path[0] != came:
+        yield Issue("invalid", f"A `{came}` was sent to `{path[0]}/$validate`.", came)
+
+
+def _check_mode(mode: str, resource: Resource) -> Iterator[Issue]:
+    """Say what an update needs beyond a valid resource; whether this server takes it is another question."""
+    kind = str(resource.get("resourceType", ""))[:64]
+    if mode == "update" and "id" not in resource:
+        yield Issue("required", "An update needs the `id` of the resource.", kind)
+    if mode == "delete":
+        yield Issue("not-supported", f"This server deletes no `{kind}` at a client's request.", kind)
+
+
+def _valid(resource: Resource, profiles: list[str]) -> Issue:
+    against = ", ".join(f"`{profile}`" for profile in profiles) or "FHIR R4 and the profiles that it claims"
+    return Issue(
+        "informational", f"No issues: this `{resource['resourceType']}` meets {against}.", severity="information"
+    )
+
+
+def _operation(path: str, resource_type: str) -> Interaction:
+    return Interaction("operation", "POST", path, validate, resource_type, f"{resource_type or '*'}.v", DEFINITION)
+
+
+VALIDATE = Transaction(
+    code="",
+    name="Validate",
+    client="",
+    server="",
+    interactions=(_operation("$validate", ""), _operation("{type}/$validate", "")),
+    documentation="Says what is wrong with a resource, and stores nothing.",
+)
