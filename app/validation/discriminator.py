@@ -93,7 +93,7 @@ def _test(node: Node, kind: str, path: str, compiling: Compiling) -> Test | None
 
 
 def _prescribed(node: Node, steps: tuple[tuple[str, str], ...], snapshots: Snapshots) -> tuple[str, Any] | None:
-    """Return what a fixed value or pattern, of the slice or of an element on the way, says about the end of the path."""
+    """Return what a fixed value or pattern, of the slice or of an element on the way, says of the path's end."""
     for length in range(len(steps) + 1):
         for target in _walk(node, steps[:length], snapshots):
             if target.fixed and (part := _part(*target.fixed, steps[length:])) is not None:

@@ -20,12 +20,13 @@ _DAY = r"(0[1-9]|[12][0-9]|3[01])"
 _MONTH = r"(0[1-9]|1[0-2])"
 
 # Type -> the whole text must match. Source: FHIR R4 datatypes.html; `url`, `canonical`, `uuid` as its prose has them.
+# Stricter: a URI has no control characters, so that U+0000, by which our own base is stored, comes from nobody else.
 PATTERNS = {
     "id": r"[A-Za-z0-9\-.]{1,64}",
     "code": r"[^\s]+( [^\s]+)*",
-    "uri": r"\S*",
-    "url": r"\S*",
-    "canonical": r"\S*",
+    "uri": r"[^\s\x00-\x1f\x7f]*",
+    "url": r"[^\s\x00-\x1f\x7f]*",
+    "canonical": r"[^\s\x00-\x1f\x7f]*",
     "oid": r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+",
     "uuid": r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     "date": rf"{_YEAR}(-{_MONTH}(-{_DAY})?)?",
@@ -103,7 +104,6 @@ def _is_string(value: Any) -> bool:
 
 def _matching(matches: Callable[[str], object], longest: int) -> Callable[[Any], bool]:
     def is_valid(value: Any) -> bool:
-        # `\S*` lets control characters pass that are no spaces, and one sentinel: our own base, which is ours to write.
         return type(value) is str and 0 < len(value) <= longest and matches(value) is not None
 
     return is_valid

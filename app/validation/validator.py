@@ -82,8 +82,8 @@ class Validator:
 
     def _check(self, profile: str) -> Check | None:
         """A package is asked first: nothing is remembered of a profile that nobody has."""
-        known = self._compiler.packages.package_of("StructureDefinition", profile)
-        return self._compiler.profile_check(profile) if known else None
+        is_known = ":" in profile and self._compiler.packages.package_of("StructureDefinition", profile)
+        return self._compiler.profile_check(profile) if is_known else None
 
 
 def _issues(found: Iterable[Finding], resource: Any, root: str) -> list[Issue]:

@@ -41,7 +41,12 @@ IDENTIFIED = {"identifier": {"system": "urn:x", "value": "1"}, "timestamp": "202
         (patient(extension=[{"url": "u:x", "_valueCode": {"extension": [{"url": "a:b", "valueCode": "c"}]}}]), ""),
         (patient(name=[{"text": "x", "period": {"start": "2020-02", "end": "2020-01"}}]), "per-1"),
         (patient(name=[{"text": "x", "period": {"start": "2020", "end": "2020-01"}}]), ""),
-        (patient(name=[{"text": "x", "period": {"start": "2020-01-01T12:00:00Z", "end": "2020-01-01T12:30:00+01:00"}}]), "per-1"),
+        (
+            patient(
+                name=[{"text": "x", "period": {"start": "2020-01-01T12:00:00Z", "end": "2020-01-01T12:30:00+01:00"}}]
+            ),
+            "per-1",
+        ),
         (patient(contact=[{"gender": "male"}]), "pat-1"),
         (patient(contact=[{"telecom": [{"system": "phone", "value": "1"}]}]), ""),
         (patient(telecom=[{"value": "1"}]), "cpt-2"),
@@ -49,7 +54,13 @@ IDENTIFIED = {"identifier": {"system": "urn:x", "value": "1"}, "timestamp": "202
         (patient(contained=[CONTAINED], **USED), ""),
         (patient(contained=[CONTAINED]), "dom-3"),
         (patient(contained=[{**CONTAINED, "partOf": {"reference": "#"}}]), ""),
-        (patient(contained=[{**CONTAINED, "contained": [{**CONTAINED, "id": "i"}], "partOf": {"reference": "#i"}}], **USED), "dom-2"),
+        (
+            patient(
+                contained=[{**CONTAINED, "contained": [{**CONTAINED, "id": "i"}], "partOf": {"reference": "#i"}}],
+                **USED,
+            ),
+            "dom-2",
+        ),
         (patient(contained=[{**CONTAINED, "meta": {"versionId": "1"}}], **USED), "dom-4"),
         (patient(contained=[{**CONTAINED, "meta": {"security": [{"code": "x"}]}}], **USED), "dom-5"),
         (patient(contained=[{"resourceType": "Organization", "id": "o", "alias": ["x"]}], **USED), "org-1"),
@@ -67,14 +78,59 @@ IDENTIFIED = {"identifier": {"system": "urn:x", "value": "1"}, "timestamp": "202
         (bundle("document", {"resource": {"resourceType": "Basic", "code": {"text": "x"}}}, **IDENTIFIED), "bdl-11"),
         (bundle("message", P), "bdl-12"),
         ({"resourceType": "Parameters", "parameter": [{"name": "a"}]}, "inv-1"),
-        ({"resourceType": "Parameters", "parameter": [{"name": "a", "valueCode": "x", "resource": P["resource"]}]}, "inv-1"),
-        ({"resourceType": "List", "status": "current", "mode": "working", "emptyReason": {"text": "x"}, "entry": [{"item": {"display": "x"}}]}, "lst-1"),
-        ({"resourceType": "List", "status": "current", "mode": "working", "entry": [{"deleted": True, "item": {"display": "x"}}]}, "lst-2"),
-        ({"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "valueQuantity": {"value": 1, "code": "g"}}, "qty-3"),
-        ({"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "valueRange": {"low": {"value": 2}, "high": {"value": 1}}}, "rng-2"),
-        ({"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "valueString": "x", "dataAbsentReason": {"text": "x"}}, "obs-6"),
+        (
+            {"resourceType": "Parameters", "parameter": [{"name": "a", "valueCode": "x", "resource": P["resource"]}]},
+            "inv-1",
+        ),
+        (
+            {
+                "resourceType": "List",
+                "status": "current",
+                "mode": "working",
+                "emptyReason": {"text": "x"},
+                "entry": [{"item": {"display": "x"}}],
+            },
+            "lst-1",
+        ),
+        (
+            {
+                "resourceType": "List",
+                "status": "current",
+                "mode": "working",
+                "entry": [{"deleted": True, "item": {"display": "x"}}],
+            },
+            "lst-2",
+        ),
+        (
+            {
+                "resourceType": "Observation",
+                "status": "final",
+                "code": {"text": "x"},
+                "valueQuantity": {"value": 1, "code": "g"},
+            },
+            "qty-3",
+        ),
+        (
+            {
+                "resourceType": "Observation",
+                "status": "final",
+                "code": {"text": "x"},
+                "valueRange": {"low": {"value": 2}, "high": {"value": 1}},
+            },
+            "rng-2",
+        ),
+        (
+            {
+                "resourceType": "Observation",
+                "status": "final",
+                "code": {"text": "x"},
+                "valueString": "x",
+                "dataAbsentReason": {"text": "x"},
+            },
+            "obs-6",
+        ),
     ],
-)  # fmt: skip
+)
 def test_invariant_of_r4(validator: Validator, resource: Resource, key: str) -> None:
     """MHD-PR-13 and the constraints of R4's pages: which invariant a resource breaks."""
     broken = [issue.diagnostics for issue in validator.validate(resource) if issue.code == "invariant"]
@@ -85,9 +141,13 @@ def test_invariant_of_r4(validator: Validator, resource: Resource, key: str) -> 
 def test_document_bundle(validator: Validator, missing: str) -> None:
     """bdl-9, bdl-10: a document has an identifier and a timestamp."""
     composition = {
-        "resourceType": "Composition", "status": "final", "type": {"text": "x"}, "date": "2020", "title": "T",
+        "resourceType": "Composition",
+        "status": "final",
+        "type": {"text": "x"},
+        "date": "2020",
+        "title": "T",
         "author": [{"display": "x"}],
-    }  # fmt: skip
+    }
     elements = {name: value for name, value in IDENTIFIED.items() if name != missing}
     found = errors(validator.validate(bundle("document", {"resource": composition}, **elements)))
     assert found == [("invariant", "Bundle")]
@@ -97,8 +157,14 @@ def test_hot_invariants_agree_with_their_expressions(validator: Validator) -> No
     """FHIR R4: an invariant written in Python says what its published expression says, where that is right."""
     structures = validator._compiler.structures
     period = {"start": "2020", "end": "2019"}
-    cases = [("Period", period), ("Period", {"start": "2019", "end": "2020"}), ("Patient.contact", {"gender": "male"}),
-             ("ContactPoint", {"value": "1"}), ("Attachment", {"data": "QQ=="}), ("Quantity", {"code": "g"})]  # fmt: skip
+    cases = [
+        ("Period", period),
+        ("Period", {"start": "2019", "end": "2020"}),
+        ("Patient.contact", {"gender": "male"}),
+        ("ContactPoint", {"value": "1"}),
+        ("Attachment", {"data": "QQ=="}),
+        ("Quantity", {"code": "g"}),
+    ]
     for where, value in cases:
         for invariant in structures.invariants(where):
             hot = HOT.get("".join(invariant.expression.split()))

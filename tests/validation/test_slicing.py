@@ -174,13 +174,25 @@ TYPED = [
         ({"valueQuantity": {"value": 1}}, [], [("required", "Observation.value")]),
         ({"valueString": "x"}, [], []),
         ({"valueString": "x"}, [element("Observation.value[x]:valueQuantity", min=1)], [("required", "Observation")]),
-        ({"valueString": "x"}, [element("Observation.value[x]", type=[{"code": "Quantity"}])], [("structure", "Observation.value")]),
+        (
+            {"valueString": "x"},
+            [element("Observation.value[x]", type=[{"code": "Quantity"}])],
+            [("structure", "Observation.value")],
+        ),
         ({}, [element("Observation.value[x]", min=1)], [("required", "Observation")]),
-        ({"_valueString": {"extension": [{"url": "u:x", "valueCode": "c"}]}}, [element("Observation.value[x]", min=1)], []),
-        ({"valueQuantity": {"value": 1, "unit": "g"}}, [element("Observation.value[x].unit", max="0")], [("required", "Observation.value"), ("structure", "Observation.value.unit")]),
+        (
+            {"_valueString": {"extension": [{"url": "u:x", "valueCode": "c"}]}},
+            [element("Observation.value[x]", min=1)],
+            [],
+        ),
+        (
+            {"valueQuantity": {"value": 1, "unit": "g"}},
+            [element("Observation.value[x].unit", max="0")],
+            [("required", "Observation.value"), ("structure", "Observation.value.unit")],
+        ),
         ({"valueString": "x"}, [element("Observation.valueString", fixedString="y")], [("value", "Observation.value")]),
     ],
-)  # fmt: skip
+)
 def test_slices_of_a_choice(validator_of: ValidatorOf, value: Resource, more: list[Any], expected: list[Any]) -> None:
     """profiling.html#slicing, formats.html#choice: the slices of value[x] are its types."""
     resource = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, **value}
@@ -210,11 +222,13 @@ def test_slices_through_resolve(validator_of: ValidatorOf, kind: str, expected: 
     elements = [
         element("Patient.generalPractitioner", slicing=sliced_by(kind, path)),
         element(
-            "Patient.generalPractitioner:active", min=1, max="1",
+            "Patient.generalPractitioner:active",
+            min=1,
+            max="1",
             type=[{"code": "Reference", "targetProfile": [url_of("coded")]}],
         ),
         element("Patient.generalPractitioner:active.display", min=1),
-    ]  # fmt: skip
+    ]
     doctor = {"resourceType": "Practitioner", "id": "d", "active": True}
     resource = patient(contained=[doctor], generalPractitioner=[{"reference": "#d", "display": "D"}])
     validator = validator_of(profile("p", "Patient", *elements), coded)
@@ -328,9 +342,12 @@ def test_derived_profile_constrains_all_slices_of_its_parent(validator_of: Valid
 def test_slices_by_required_binding(validator_of: ValidatorOf) -> None:
     """profiling.html#discriminator: a required binding may tell slices apart."""
     codes = {
-        "resourceType": "ValueSet", "id": "v", "url": "http://example.org/fhir/ValueSet/v", "status": "active",
+        "resourceType": "ValueSet",
+        "id": "v",
+        "url": "http://example.org/fhir/ValueSet/v",
+        "status": "active",
         "compose": {"include": [{"system": "http://hl7.org/fhir/contact-point-system", "concept": [{"code": "fax"}]}]},
-    }  # fmt: skip
+    }
     elements = [
         element("Patient.telecom", slicing=sliced_by("value", "system")),
         element("Patient.telecom:old", max="0"),

@@ -57,7 +57,10 @@ EXTENDED = {"extension": [{"url": "http://x", "valueCode": "c"}]}
         ({"birthDate": "2020", "_birthDate": {"id": "a", **EXTENDED}}, []),
         ({"_birthDate": {}}, [("structure", "Patient.birthDate")]),
         ({"_birthDate": {"value": 1}}, [("structure", "Patient.birthDate.value")]),
-        ({"_birthDate": {"extension": [{"url": "a b", "valueCode": "c"}]}}, [("value", "Patient.birthDate.extension[0].url")]),
+        (
+            {"_birthDate": {"extension": [{"url": "a b", "valueCode": "c"}]}},
+            [("value", "Patient.birthDate.extension[0].url")],
+        ),
         ({"_name": [EXTENDED]}, [("structure", "Patient._name")]),
         ({"name": [{"given": ["A", None], "_given": [None, EXTENDED]}]}, []),
         ({"name": [{"given": [None], "_given": [EXTENDED]}]}, []),
@@ -67,10 +70,8 @@ EXTENDED = {"extension": [{"url": "http://x", "valueCode": "c"}]}
         ({"name": [{"given": ["A"], "_given": [EXTENDED, EXTENDED]}]}, [("structure", "Patient.name[0].given")]),
         ({"name": [{"given": ["A"], "_given": EXTENDED}]}, [("structure", "Patient.name[0].given")]),
     ],
-)  # fmt: skip
-def test_partners_of_primitives(
-    validator: Validator, patient: dict[str, Any], expected: list[tuple[str, str]]
-) -> None:
+)
+def test_partners_of_primitives(validator: Validator, patient: dict[str, Any], expected: list[tuple[str, str]]) -> None:
     """json.html#primitive: `_name` holds id and extensions; null stands where the other array has something."""
     assert errors(validator.validate({"resourceType": "Patient", **patient}))[:1] == expected
 
@@ -104,12 +105,22 @@ def test_what_is_no_resource(validator: Validator, value: Any, code: str, expres
     ("resource", "words"),
     [
         ({"resourceType": "Patiant"}, "`Patiant` is not a resource type of FHIR R4. Did you mean `Patient`?"),
-        ({"resourceType": "Patient", "birthdate": "2020"}, "`Patient` has no element `birthdate`. Did you mean `birthDate`?"),
-        ({"resourceType": "Patient", "gender": "femal"}, "`femal` is not in the value set `administrative-gender` (FHIR R4); allowed are `female`, `male`, `other`, `unknown`. Did you mean `female`?"),
+        (
+            {"resourceType": "Patient", "birthdate": "2020"},
+            "`Patient` has no element `birthdate`. Did you mean `birthDate`?",
+        ),
+        (
+            {"resourceType": "Patient", "gender": "femal"},
+            "`femal` is not in the value set `administrative-gender` (FHIR R4); "
+            "allowed are `female`, `male`, `other`, `unknown`. Did you mean `female`?",
+        ),
         ({"resourceType": "Patient", "link": [{"type": "refer"}]}, "`other` is missing; FHIR R4 demands it."),
-        ({"resourceType": "Patient", "active": "true"}, "This is a string; expected is a `boolean`, in JSON true or false."),
+        (
+            {"resourceType": "Patient", "active": "true"},
+            "This is a string; expected is a `boolean`, in JSON true or false.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_messages_name_thing_what_came_and_the_way_out(
     validator: Validator, resource: dict[str, Any], words: str
 ) -> None:
@@ -121,9 +132,14 @@ def test_no_patient_data_in_messages(validator: Validator) -> None:
     """Style 10: names, birth dates, identifiers' values and texts do not appear in diagnostics or expressions."""
     secret = "Zyxwvut Lastname 1980-05-44"
     resource = {
-        "resourceType": "Patient", "birthDate": secret, "name": [{"family": 5, "given": [secret, "\x01" + secret]}],
-        "gender": secret, secret: 1, "identifier": [{"system": secret, "value": ""}], "text": {"div": secret},
-    }  # fmt: skip
+        "resourceType": "Patient",
+        "birthDate": secret,
+        "name": [{"family": 5, "given": [secret, "\x01" + secret]}],
+        "gender": secret,
+        secret: 1,
+        "identifier": [{"system": secret, "value": ""}],
+        "text": {"div": secret},
+    }
     issues = validator.validate(resource)
     assert len(issues) >= 7
     assert not [issue for issue in issues if "Zyx" in issue.diagnostics or "Zyx" in issue.expression]
@@ -219,7 +235,10 @@ def test_limits_of_a_number(validator_of: ValidatorOf, rank: int, valid: bool) -
 def test_fixed_and_pattern_of_a_concept(validator_of: ValidatorOf) -> None:
     """elementdefinition.html: fixed is the whole, pattern a part; a pattern's array may have more items."""
     concept = {"coding": [{"system": "s", "code": "c"}]}
-    resource = {"resourceType": "Basic", "code": {"coding": [{"code": "x"}, {"system": "s", "code": "c", "display": "C"}]}}
+    resource = {
+        "resourceType": "Basic",
+        "code": {"coding": [{"code": "x"}, {"system": "s", "code": "c", "display": "C"}]},
+    }
     validator = validator_of(
         profile("fixed", "Basic", element("Basic.code", fixedCodeableConcept=concept)),
         profile("pattern", "Basic", element("Basic.code", patternCodeableConcept=concept)),

@@ -92,7 +92,9 @@ def test_document_reference_status(validator: Validator, status: str, hint: str)
     assert issue.diagnostics.endswith(hint)
 
 
-@pytest.mark.parametrize(("media_type", "valid"), [("text/plain", True), ("application/pdf; x=1", True), ("pdf", False)])
+@pytest.mark.parametrize(
+    ("media_type", "valid"), [("text/plain", True), ("application/pdf; x=1", True), ("pdf", False)]
+)
 def test_media_types_have_a_form(validator: Validator, media_type: str, valid: bool) -> None:
     """datatypes.html#Attachment: a media type has no list of codes, and a form."""
     resource = {"resourceType": "Binary", "contentType": media_type}

@@ -1,0 +1,76 @@
+"""`python -m app.validation`: reports for people, OperationOutcomes for programs, exit statuses.
+
+Spec: own choice; issue 3.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.validation.__main__ import FAILED, NOT_VALID, VALID, main
+
+GOOD = '{"resourceType": "Patient", "active": true}'
+BAD = '{"resourceType": "Patient", "birthdate": "2020"}'
+XML = '<Patient xmlns="http://hl7.org/fhir"><active value="maybe"/></Patient>'
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    """Files by name."""
+    texts = {"good.json": GOOD, "bad.json": BAD, "bad.xml": XML, "broken.json": '{\n "a": }'}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    return {name: str(tmp_path / name) for name in texts}
+
+
+def test_valid_file(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Issue 3: exit status 0 and one line."""
+    assert main([files["good.json"]]) == VALID
+    assert capsys.readouterr().out == f"{files['good.json']}: valid\n"
+
+
+def test_report(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Issue 3: expression, what came, what was expected; no colour where there is no terminal."""
+    assert main([files["good.json"], files["bad.json"]]) == NOT_VALID
+    out = capsys.readouterr().out
+    assert "not valid (1 error, 0 remarks)\n  Patient.birthdate\n    error structure: " in out
+    assert "Did you mean `birthDate`?" in out
+    assert "\x1b" not in out
+
+
+def test_colour_can_be_asked_for(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Issue 3: colour on a terminal."""
+    main(["--colour", files["bad.json"]])
+    assert "\x1b[31merror\x1b[0m" in capsys.readouterr().out
+
+
+def test_json(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Issue 3: JSON on request, an OperationOutcome a line."""
+    assert main(["--json", files["good.json"], files["bad.json"]]) == NOT_VALID
+    good, bad = map(json.loads, capsys.readouterr().out.splitlines())
+    assert good["outcome"]["issue"][0]["severity"] == "information"
+    assert bad["outcome"]["issue"][0]["expression"] == ["Patient.birthdate"]
+
+
+def test_xml_and_broken_files(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Issue 3: XML is read too; line and column for what cannot be read."""
+    assert main([files["bad.xml"]]) == NOT_VALID
+    assert "Patient.active" in capsys.readouterr().out
+    assert main([files["broken.json"]]) == NOT_VALID
+    assert "line 2 column" in capsys.readouterr().out
+
+
+def test_what_cannot_be_asked(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Issue 3: a missing file or profile is another exit status than an invalid resource."""
+    assert main(["/nowhere/at/all.json"]) == FAILED
+    assert main([files["good.json"], "--profile", "http://nobody.has/this"]) == FAILED
+    assert "http://nobody.has/this" in capsys.readouterr().err
+
+
+def test_profile(files: dict[str, str]) -> None:
+    """Issue 3: --profile URL."""
+    pdqm = "https://profiles.ihe.net/ITI/PDQm/StructureDefinition/IHE.PDQm.Patient"
+    assert main([files["bad.json"], "--profile", pdqm]) == NOT_VALID
