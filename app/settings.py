@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     patient_in_bundle: PatientInBundle = Field("create", description="Patient entries: match, create or reject")
     unique_id_conflict: OnConflict = Field("reject", description="uniqueId in use already: reject or warn")
     replace_cascade: bool = Field(True, description="superseding a document supersedes its transforms and appendices")
+    minimal_folders: bool = Field(False, description="take new Folders that are Minimal in comprehensive submissions")
     folder_additive_only: bool = Field(True, description="an update of a Folder may only add members")
     superseded_retrieval: Literal[200, 404, 410] = Field(200, description="ITI-68 status for superseded documents")
     search_requires_patient: bool = Field(False, description="refuse ITI-66 and ITI-67 without patient and status")
@@ -122,6 +123,13 @@ class Settings(BaseSettings):
     @classmethod
     def _hosts(cls, value: Any) -> Any:
         return tuple(filter(None, (one.strip() for one in value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("profiles_dir")
+    @classmethod
+    def _folder(cls, value: Path) -> Path:
+        if not value.is_dir():
+            raise ValueError("there is no such folder")
+        return value
 
     @field_validator("base_url")
     @classmethod

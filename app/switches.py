@@ -31,6 +31,7 @@ class Switches:
         patient_in_bundle: what a Patient entry may do: name a known patient, also create one, or nothing.
         unique_id_conflict: a uniqueId that is in use already: refuse, or take it with a warning (demonstrations).
         replace_cascade: superseding a document also supersedes what transforms or appends it (ITI-42).
+        minimal_folders: take new Folders that are only Minimal in comprehensive submissions (A-12).
         folder_additive_only: an update of a Folder may only add members.
         superseded_retrieval: HTTP status of ITI-68 for the document of a superseded DocumentReference.
         search_requires_patient: refuse ITI-66 and ITI-67 without the parameters the Consumer must send.
@@ -47,6 +48,7 @@ class Switches:
     patient_in_bundle: PatientInBundle = "create"
     unique_id_conflict: OnConflict = "reject"
     replace_cascade: bool = True
+    minimal_folders: bool = False
     folder_additive_only: bool = True
     superseded_retrieval: Literal[200, 404, 410] = 200
     search_requires_patient: bool = False

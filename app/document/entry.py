@@ -21,6 +21,7 @@ class Entry:
     method: str
     url: str
     resource: Resource
+    if_match: str = ""
 
     @property
     def expression(self) -> str:
@@ -81,7 +82,8 @@ def submission_of(bundle: Resource, level: str) -> Submission:
 
 def _entry(index: int, entry: Resource) -> Entry:
     request = entry["request"]
-    return Entry(index, entry.get("fullUrl", ""), request["method"], request["url"], entry["resource"])
+    if_match = request.get("ifMatch", "")
+    return Entry(index, entry.get("fullUrl", ""), request["method"], request["url"], entry["resource"], if_match)
 
 
 def _slice_of(entry: Entry) -> str:

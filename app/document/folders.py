@@ -36,7 +36,7 @@ async def file_in_folders(submission: Submission, meaning: Meaning, publication:
         issues += _check_update(entry, resource, known, context.switches) if known else []
         refuse(issues, context.switches)
         if known:
-            publication.names[entry.index] = known.name
+            publication.touch(entry, known.name, known.version)
             changed = resource | {"id": known.resource["id"], "identifier": known.resource["identifier"]}
             publication.change_folder(known.name, changed, known.version, context.now())
         else:

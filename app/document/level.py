@@ -1,6 +1,6 @@
 """The three metadata levels of ITI-65, and what a Bundle must look like at the one that it claims.
 
-Spec: ITI-65, 2:3.65.4.1.2; MHD-65-02..06, 13, 110; MHD-PR-02, 30; the error table of 2:3.65.4.1.3.
+Spec: ITI-65, 2:3.65.4.1.2; MHD-65-02..06, 13, 110; MHD-PR-02, 21, 30; the error table of 2:3.65.4.1.3.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from app.document.entry import is_list_of
 from app.document.identifier import with_types
-from app.document.vocabulary import METADATA_ERROR, MISSING_DOCUMENT, STRUCTURE_DEFINITION, UNRESOLVED
+from app.document.vocabulary import FOLDER, METADATA_ERROR, MISSING_DOCUMENT, STRUCTURE_DEFINITION, UNRESOLVED
 from app.fhir.outcome import FhirError, Issue, require_none
 from app.fhir.resource import Resource
 from app.transaction import Context
@@ -17,6 +18,8 @@ from app.transaction import Context
 MINIMAL = f"{STRUCTURE_DEFINITION}/IHE.MHD.Minimal.ProvideBundle"
 UNCONTAINED = f"{STRUCTURE_DEFINITION}/IHE.MHD.UnContained.Comprehensive.ProvideBundle"
 COMPREHENSIVE = f"{STRUCTURE_DEFINITION}/IHE.MHD.Comprehensive.ProvideBundle"
+
+COMPREHENSIVE_FOLDER = f"{STRUCTURE_DEFINITION}/IHE.MHD.Comprehensive.Folder"
 
 # Strictest first: a Bundle that claims several is held to the first (MHD-65-04).
 LEVELS = (COMPREHENSIVE, UNCONTAINED, MINIMAL)
@@ -75,7 +78,18 @@ def admissible(bundle: Resource, level: str, context: Context) -> Resource:
         level = UNCONTAINED
     issues = context.validator.validate(bundle, level)
     require_none([_told(issue) for issue in _tolerated(issues, level)], status=400)
+    if level != MINIMAL and not switches.minimal_folders:
+        require_none([_told(issue) for issue in _check_new_folders(bundle, context)], status=400)
     return bundle
+
+
+def _check_new_folders(bundle: Resource, context: Context) -> Iterator[Issue]:
+    """A new Folder is comprehensive where the rest is: the Bundle's profile does not say so, 2:3.65 does (A-12)."""
+    for index, entry in enumerate(bundle["entry"]):
+        resource = entry["resource"]
+        if entry["request"]["method"] == "POST" and is_list_of(resource, FOLDER):
+            root = f"Bundle.entry[{index}].resource"
+            yield from context.validator.validate(resource, COMPREHENSIVE_FOLDER, root=root)
 
 
 def _with_identifier_types(bundle: Resource) -> Resource:

@@ -19,7 +19,7 @@ from app.fhir.outcome import FhirError, Issue
 from app.fhir.reference import parse as parse_reference
 from app.fhir.resource import Resource, parse_json
 from app.search.query import parse as parse_query
-from app.store.change import Require
+from app.store.change import Change, Require, Update
 from app.transaction import Context
 
 # A replaced document takes these of its descendants with it; a signature stays (MHD-65-79, A-25).
@@ -128,10 +128,12 @@ def _patches(submission: Submission, publication: Publication, context: Context)
         elif name not in publication.changes or reference.resource_type != "DocumentReference":
             text = f"`{entry.url[:200]}` is not replaced by a document of this Bundle; nothing else can be patched."
             yield Issue("value", text, at, details=METADATA_ERROR)
-        elif name in publication.names.values():
-            yield Issue("value", f"`{name}` is touched by two entries of this Bundle.", at, details=METADATA_ERROR)
         else:
-            publication.names[entry.index] = name
+            publication.touch(entry, name, _version_before(publication.changes[name]))
+
+
+def _version_before(change: Change) -> int:
+    return (change.if_version or 0) if isinstance(change, Update) else 0
 
 
 def _supersedes(parameters: Resource) -> bool:

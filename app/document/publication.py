@@ -1,6 +1,6 @@
 """A submission as changes: what is written when it is accepted, one change for each record.
 
-Spec: ITI-65, 2:3.65.4.1.3; MHD-65-20..28, 54, 56, 64, 96, 115, 116, 121..125.
+Spec: ITI-65, 2:3.65.4.1.3; MHD-65-20..28, 32, 54, 56, 64, 96, 100, 115, 116, 121..125, 128.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from app.document.entry import Entry, Submission
 from app.document.identifier import of_kind, unique_id, with_entry_uuid, with_unique_id
 from app.document.meaning import Meaning
 from app.document.patients import PatientEntry
-from app.document.submission import binary_of
-from app.document.vocabulary import DEPRECATED, ENTRY_UUID
+from app.document.submission import binary_of, missing_members
+from app.document.vocabulary import DEPRECATED, ENTRY_UUID, METADATA_ERROR
 from app.fhir.bundle import Links, Written
 from app.fhir.outcome import FhirError, Issue
-from app.fhir.resource import Resource, instant, parse_json
+from app.fhir.resource import Resource, fill_in_base, instant, parse_json
 from app.store.change import Change, Create, Require, Update, VersionConflict
 from app.store.content import StagedContent
 from app.store.resources import Kept
@@ -53,6 +53,22 @@ class Publication:
         document = resource if resource["resourceType"] == "DocumentReference" else None
         self.claims.update((key, (entry, document)) for key in (*keys.unique, *(key for key, _ in keys.shared)))
 
+    def touch(self, entry: Entry, name: str, version: int) -> None:
+        """Say that `entry` is about the stored record `name`, which is at `version`.
+
+        Raises:
+            FhirError: `value` (400) when another entry is too (MHD-65-22); `conflict` (412) when the entry's
+                `ifMatch` names another version (MHD-65-32).
+        """
+        at = f"Bundle.entry[{entry.index}].request"
+        if name in self.names.values():
+            text = f"`{name}` is touched by two entries of this Bundle."
+            raise FhirError("value", text, expression=f"{at}.url", details=METADATA_ERROR)
+        if entry.if_match and entry.if_match.removeprefix("W/").strip('"') != str(version):
+            text = f"`{name}` is at version {version}. Came: `{entry.if_match[:64]}`."
+            raise FhirError("conflict", text, expression=f"{at}.ifMatch")
+        self.names[entry.index] = name
+
     def update(self, name: str, resource: Resource, version: int) -> None:
         """Add the next version of the record `name`, which is at `version`."""
         self.changes[name] = Update(resource, if_version=version)
@@ -69,22 +85,30 @@ class Publication:
     def patient(self, entry: Entry, patient: PatientEntry) -> None:
         """Add the Patient entry."""
         name = f"Patient/{patient.id}"
-        self.names[entry.index] = name
+        self.touch(entry, name, patient.kept.version if patient.kept else 0)
         if patient.change:
             self.changes[name] = patient.change
         elif patient.kept:
             self.unchanged[name] = patient.kept
 
-    def written(self, kept: Mapping[str, Kept], entries: tuple[Entry, ...]) -> list[Written]:
-        """Return what became of each entry, in the order of the request (MHD-65-121)."""
-        return [self._written(entry, kept) for entry in entries]
+    def written(
+        self, kept: Mapping[str, Kept], entries: tuple[Entry, ...], base_url: str, *, is_shown: bool
+    ) -> list[Written]:
+        """Return what became of each entry, in the order of the request (MHD-65-121).
 
-    def _written(self, entry: Entry, kept: Mapping[str, Kept]) -> Written:
+        Args:
+            base_url: `[base]` in the resources that are sent back.
+            is_shown: send back every resource, not only those of GET entries (MHD-65-128).
+        """
+        return [self._written(entry, kept, base_url if is_shown or entry.method == "GET" else "") for entry in entries]
+
+    def _written(self, entry: Entry, kept: Mapping[str, Kept], shown_at: str) -> Written:
         name = self.names[entry.index]
         record = kept.get(name) or self.unchanged[name]
         status = 201 if isinstance(self.changes.get(name), Create) else 200
         warnings = tuple(self.warnings.get(entry.index, ()))
-        return Written(status, record.resource_type, record.id, record.version, record.updated, warnings)
+        resource = parse_json(fill_in_base(record.json, shown_at)) if shown_at else None
+        return Written(status, record.resource_type, record.id, record.version, record.updated, warnings, resource)
 
 
 def publication_of(
@@ -103,6 +127,7 @@ def publication_of(
         resource = with_entry_uuid(resource, context.new_id())
         if entry is submission.submission_set:
             resource = with_unique_id(resource, context.new_id())
+            resource = _with_members(resource, submission, links)
         elif binary := binary_of(entry, submission, links):
             resource = with_content(resource, contents[binary.index])
         publication.create(entry, resource, keys_of(resource, warn=context.switches.unique_id_conflict == "warn"))
@@ -112,6 +137,15 @@ def publication_of(
     for index, issue in meaning.warnings:
         publication.warnings.setdefault(index, []).append(issue)
     return publication
+
+
+def _with_members(submission_set: Resource, submission: Submission, links: Links) -> Resource:
+    """Return the SubmissionSet with what it should list and does not, where that was not refused (MHD-65-97, 100)."""
+    missing = [links.new_name(entry.full_url, "") for entry in missing_members(submission, links)]
+    if not missing:
+        return submission_set
+    added = [{"item": {"reference": name}} for name in missing]
+    return {**submission_set, "entry": [*submission_set.get("entry", ()), *added]}
 
 
 def renamed(entry: Entry, links: Links) -> Resource:

@@ -1,6 +1,6 @@
 """What the entries of a submission must satisfy together; what one resource must look like stands in the profiles.
 
-Spec: ITI-65, 2:3.65.4.1.2 and 2:3.65.4.1.3; MHD-65-07..16, 50, 51, 97, 100, 113.
+Spec: ITI-65, 2:3.65.4.1.2 and 2:3.65.4.1.3; MHD-65-07..16, 50, 51, 97, 100, 113, 116; MHD-OPT-31.
 """
 
 from __future__ import annotations
@@ -36,11 +36,24 @@ def refuse(issues: Iterable[Issue], switches: Switches) -> None:
 
 def check_submission(submission: Submission, links: Links, switches: Switches) -> Iterator[Issue]:
     """What can be told from the entries alone, before any document is looked at."""
+    if submission.fhir_documents:
+        yield from check_no_fhir_documents(submission)
+        return
     yield from check_requests(submission)
     yield from check_documents_are_there(submission)
-    yield from check_members(submission, links)
+    if switches.require_submissionset_unique_id:
+        yield from check_unique_id_is_there(submission)
+    if not switches.lenient_submission_links:
+        yield from check_members(submission, links)
     yield from check_same_unique_id(submission)
     yield from check_documents(submission, links, switches)
+
+
+def check_no_fhir_documents(submission: Submission) -> Iterator[Issue]:
+    """A FHIR document as an entry of its own needs an option that is not offered (MHD-OPT-31)."""
+    for entry in submission.fhir_documents:
+        text = "A FHIR document is not taken as a Bundle entry here; send it as a Binary."
+        yield entry.issue("not-supported", text, "", "FHIRDocumentNotSupported")
 
 
 def check_requests(submission: Submission) -> Iterator[Issue]:
@@ -62,15 +75,28 @@ def check_documents_are_there(submission: Submission) -> Iterator[Issue]:
             yield entry.issue("business-rule", text, "status")
 
 
+def check_unique_id_is_there(submission: Submission) -> Iterator[Issue]:
+    """The SubmissionSet has a uniqueId, where the deployment does not assign one (MHD-65-116, A-02)."""
+    owner = submission.submission_set
+    if unique_id(owner.resource) is None:
+        yield owner.issue("required", "The SubmissionSet has no `identifier` of type `uniqueId`.", "identifier")
+
+
 def check_members(submission: Submission, links: Links) -> Iterator[Issue]:
     """Every new DocumentReference and Folder of the submission is listed in its SubmissionSet (MHD-65-97, 100)."""
+    for entry in missing_members(submission, links):
+        text = f"The SubmissionSet lists every new DocumentReference and Folder; entry {entry.index} is missing."
+        yield submission.submission_set.issue("business-rule", text, "entry")
+
+
+def missing_members(submission: Submission, links: Links) -> Iterator[Entry]:
+    """Yield the new DocumentReferences and Folders that the SubmissionSet does not list."""
     owner = submission.submission_set
     items = [item["item"].get("reference", "") for item in owner.resource.get("entry", ())]
     listed = {links.new_name(item, owner.full_url) for item in items}
     for entry in (*submission.documents, *(one for one in submission.folders if one.method == "POST")):
         if links.new_name(entry.full_url, "") not in listed:
-            text = f"The SubmissionSet lists every new DocumentReference and Folder; entry {entry.index} is missing."
-            yield owner.issue("business-rule", text, "entry")
+            yield entry
 
 
 def check_same_unique_id(submission: Submission) -> Iterator[Issue]:

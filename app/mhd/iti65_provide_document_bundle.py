@@ -47,8 +47,10 @@ async def provide_document_bundle(message: RequestMessage, context: Context) -> 
     await relate(submission, meaning, publication, context)
     await file_in_folders(submission, meaning, publication, context)
     kept = await _commit(publication, context)
+    is_shown = "return=representation" in message.headers.get("prefer", "")
+    written = publication.written(kept, submission.entries, context.base_url, is_shown=is_shown)
     base_url = context.base_url if context.switches.location_style == "absolute" else ""
-    return ResponseMessage(200, transaction_response(base_url, publication.written(kept, submission.entries)))
+    return ResponseMessage(200, transaction_response(base_url, written))
 
 
 async def _commit(publication: Publication, context: Context) -> dict[str, Kept]:
