@@ -165,7 +165,7 @@ def failures_told() -> Iterator[None]:
         raise FhirError("timeout", TOO_SLOW) from error
     except (DocumentTooLarge, OverflowError) as error:
         raise FhirError("too-long", TOO_LARGE) from error
-    except ConnectionFailure as error:
+    except (ConnectionFailure, ConfigurationError) as error:  # the latter: a mongodb+srv name that DNS does not know
         raise FhirError("transient", UNREACHABLE) from error
     except OperationFailure as error:
         if error.code == _BSON_TOO_LARGE:
