@@ -1,0 +1,92 @@
+"""How the server ends: asked to, interrupted, killed; and what the next start finds."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+
+from tests.submissions import submission
+from tests.system.program import Program, is_gone, served, wait_until
+
+
+@contextmanager
+def request_in_flight(program: Program) -> Iterator[tuple[socket.socket, bytes]]:
+    """Yield a connection with half a submission sent, and the other half."""
+    body = orjson.dumps(submission(b"in flight", subject="Patient/ida"))
+    head = f"POST /fhir HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n"
+    with socket.create_connection(("127.0.0.1", program.port)) as client:
+        client.settimeout(60)
+        client.sendall(head.encode() + b"Expect: 100-continue\r\n\r\n")
+        assert client.recv(1024).startswith(b"HTTP/1.1 100")  # the request has reached its handler
+        client.sendall(body[:100])
+        yield client, body[100:]
+
+
+def answer_of(client: socket.socket) -> bytes:
+    received = b""
+    while piece := client.recv(65_536):
+        received += piece
+    return received
+
+
+def is_listening(program: Program) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", program.port)) == 0
+
+
+@pytest.mark.parametrize(("number", "workers"), [(signal.SIGTERM, "1"), (signal.SIGINT, "2")])
+def test_asked_to_end_it_answers_first(folder: Path, number: int, workers: str) -> None:
+    """Issue 1, sections 2 and 3: a submission in flight is answered and kept; then mongod and all workers are gone."""
+    with served(folder, MHD_WORKERS=workers) as program:
+        others = program.descendants()
+        with request_in_flight(program) as (client, rest):
+            program.send(number)
+            wait_until(lambda: "Shutting down" in program.log.read_text())
+            client.sendall(rest)
+            received = answer_of(client)
+        status = program.process.wait(60)
+        assert all(is_gone(one) for one in others)
+        assert not is_listening(program)
+        assert "Traceback" not in program.log.read_text()
+        assert program.output.read_text().startswith(f"Ready at {program.url}\n")
+
+    assert received.startswith(b"HTTP/1.1 200")
+    assert status == 0
+    location = orjson.loads(received.partition(b"\r\n\r\n")[2])["entry"][2]["response"]["location"]
+    with served(folder) as program:
+        assert httpx.get(f"{program.root}{httpx.URL(location).path}").content == b"in flight"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_killed_server_takes_mongod_and_workers_with_it(folder: Path, workers: str) -> None:
+    """Issue 1, section 2: mongod is stopped also when the parent dies; nobody holds port or data folder."""
+    with served(folder, MHD_WORKERS=workers) as program:
+        others = program.descendants()
+        assert len(others) >= int(workers)
+        program.end(signal.SIGKILL)
+        wait_until(lambda: all(is_gone(one) for one in others))
+        assert not is_listening(program)
+    with served(folder) as program:
+        assert httpx.get(f"{program.url}/Patient/ida").status_code == 200
+
+
+def test_stale_lock_is_no_obstacle(folder: Path) -> None:
+    """Issue 1, section 2: server and mongod killed at once leave lock files; the next start recovers from them."""
+    with served(folder) as program:
+        mongod = program.mongod()
+        mongod.kill()
+        program.end(signal.SIGKILL)
+        wait_until(lambda: is_gone(mongod))
+    assert (folder / "mongodb" / "mongod.lock").read_text().strip()
+    with served(folder) as program:
+        assert httpx.get(f"{program.url}/Patient/ida").status_code == 200
+        assert program.mongod().pid != mongod.pid
