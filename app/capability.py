@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from app import __version__
-from app.fhir.packages import Packages
+from app.fhir.packages import CORE, Packages
 from app.fhir.resource import Resource, instant, to_json
 from app.search.definitions import Definitions
 from app.transaction import Context, FhirJson, Interaction, RequestMessage, ResponseMessage, Transaction
@@ -72,7 +72,7 @@ def capability_statement(transactions: Sequence[Transaction], context: Context) 
         "date": instant(context.now()).partition(".")[0] + "Z",
         "kind": "instance",
         "instantiates": list(named),
-        "implementationGuide": list(_guides(transactions, context.packages)),
+        "implementationGuide": list(dict.fromkeys(_guides(context.packages))),
         "software": {"name": NAME, "version": __version__},
         "implementation": {"description": NAME, "url": context.base_url},
         "fhirVersion": "4.0.1",
@@ -83,19 +83,11 @@ def capability_statement(transactions: Sequence[Transaction], context: Context) 
     return {"resourceType": "CapabilityStatement", **composed.model_dump(mode="json", exclude_none=True)}
 
 
-def _guides(transactions: Sequence[Transaction], packages: Packages) -> Iterator[str]:
-    """Yield the guide of each package that one of `transactions` refers to."""
-    urls = [url for transaction in transactions for url in _canonicals(transaction)]
+def _guides(packages: Packages) -> Iterator[str]:
+    """Yield the guide of each enabled package; FHIR R4 itself is no guide."""
     for info in packages.listed():
-        if info.canonical and any(url.startswith(f"{info.canonical}/") for url in urls):
+        if info.canonical and info.id != CORE:
             yield f"{info.canonical}/ImplementationGuide/{info.id}"
-
-
-def _canonicals(transaction: Transaction) -> Iterator[str]:
-    yield transaction.audit_profile
-    yield from transaction.instantiates
-    yield from (url for urls in transaction.supported_profiles.values() for url in urls)
-    yield from (interaction.operation for interaction in transaction.interactions)
 
 
 def _rest(transactions: Sequence[Transaction], definitions: Definitions) -> Resource:

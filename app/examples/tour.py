@@ -40,7 +40,7 @@ def curl_lines(base_url: str, root_url: str) -> Iterator[tuple[str, str]]:
     yield (
         "Fetch the letter, a PDF (ITI-68)",
         f"curl -s -o letter.pdf $(curl -s '{base_url}/DocumentReference?patient=ida&status=current&type=18842-5'"
-        f" | grep -o '{base_url}/Binary/[^\"]*' | head -n 1) && file letter.pdf",
+        f" | grep -o '{base_url}/Binary/[^\"]*' | head -n 1) && ls -l letter.pdf",
     )
     yield "Publish a document (ITI-65)", f"curl -s {root_url}/examples/submission | {post}"
     yield "See a refusal that helps", f"curl -s {root_url}/examples/faulty-submission | {post}"
