@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"No package in {asked.packages} has the profile {', '.join(unknown)}.", file=sys.stderr)
         return FAILED
     statuses = [_validate(path, asked, validator, packages) for path in asked.files]
-    for problem in validator.problems if asked.problems else ():
+    for problem in validator.survey() if asked.problems else ():
         print(f"Not checked: {problem}", file=sys.stderr)
     return max(statuses)
 

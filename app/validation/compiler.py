@@ -81,12 +81,12 @@ class Compiler:
             self.complain(f"profile `{profile}` is in no package")
             return True
         key = (id(resource), profile)
-        if key not in place.verdicts:
-            place.verdicts[key] = True
+        if key not in place.run.verdicts:
+            place.run.verdicts[key] = True
             is_resource = isinstance(resource, dict) and "resourceType" in resource
             inner = place.inside(resource, contained=_is_contained(resource, place)) if is_resource else place
-            place.verdicts[key] = not has_errors(check(resource, inner))
-        return place.verdicts[key]
+            place.run.verdicts[key] = not has_errors(check(resource, inner))
+        return place.run.verdicts[key]
 
     def value_set(self, binding: tuple[str, str], source: str) -> ValueSet:
         """Return the value set of a binding, read once."""

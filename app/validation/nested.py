@@ -41,7 +41,7 @@ def check_resource(compiler: Compiler, node: Node) -> Check:
                 checks[kind] = _whole(compiler, node, kind, by_code.get(kind) or everything)
         inner = place.inside(value, contained=contained)
         found = checks[kind](value, inner)
-        return [*(found or ()), *claimed(compiler, inner)] or None if place.claims else found
+        return [*(found or ()), *claimed(compiler, inner)] or None if place.run.claims else found
 
     return check
 
@@ -74,6 +74,7 @@ def check_known_extension(compiler: Compiler) -> Check:
             return None
         if compiler.packages.package_of("StructureDefinition", url) is None:
             return None
+        place.run.has_known_extension = True
         profile = compiler.profile_check(url)
         return profile(value, place) if profile else None
 

@@ -11,6 +11,27 @@ from app.fhir import reference
 from app.fhir.path import Environment
 from app.fhir.resource import Resource
 
+_MOST_HINTS = 50
+
+
+class Run:
+    """What one validation shares.
+
+    Attributes:
+        claims: whether resources are also held to the profiles that their `meta.profile` claims.
+        verdicts: (identity of a resource, profile) -> whether it conforms; also breaks circles.
+        hints: how many spelling suggestions may still be looked for.
+        has_known_extension: whether an extension was met that a package defines, outside a profile's slices.
+    """
+
+    __slots__ = ("claims", "has_known_extension", "hints", "verdicts")
+
+    def __init__(self, *, claims: bool = False) -> None:
+        self.claims = claims
+        self.verdicts: dict[tuple[int, str], bool] = {}
+        self.hints = _MOST_HINTS
+        self.has_known_extension = False
+
 
 class Place:
     """A resource under validation.
@@ -21,35 +42,28 @@ class Place:
         bundle: the entries of the Bundle around it, None outside of one.
         element_ids: ids of elements seen in `resource`, which must not repeat, each with the identity of its object:
             an object may be looked at more than once.
-        verdicts: (id of a resource, profile) -> whether it conforms; also breaks circles. One per validation.
-        claims: whether resources are also held to the profiles that their `meta.profile` claims.
-        hints: how many spelling suggestions may still be looked for, a list of one. One per validation.
     """
 
-    __slots__ = ("_contained", "_entries", "bundle", "claims", "element_ids", "hints", "resource", "root", "verdicts")
+    __slots__ = ("_contained", "_entries", "bundle", "element_ids", "resource", "root", "run")
 
-    def __init__(
-        self, resource: Resource, root: Resource, bundle: Entries | None, above: Place | None, *, claims: bool = False
-    ) -> None:
-        self.claims: bool = above.claims if above else claims
+    def __init__(self, resource: Resource, root: Resource, bundle: Entries | None, run: Run) -> None:
         self.resource = resource
         self.root = root
         self.bundle = bundle
+        self.run = run
         self.element_ids: dict[str, int] = {}
-        self.verdicts: dict[tuple[int, str], bool] = above.verdicts if above else {}
-        self.hints: list[int] = above.hints if above else [50]
         self._entries: Entries | None = None
         self._contained: dict[str, Resource] | None = None
 
     def inside(self, resource: Resource, *, contained: bool) -> Place:
         """Return the place of a resource that stands in this one."""
         if contained:
-            place = Place(resource, self.root, self.bundle, self)
+            place = Place(resource, self.root, self.bundle, self.run)
             place._contained = self._names()
             return place
         if self._entries is None and self.resource.get("resourceType") == "Bundle":
             self._entries = Entries(self.resource)
-        return Place(resource, resource, self._entries or self.bundle, self)
+        return Place(resource, resource, self._entries or self.bundle, self.run)
 
     def environment(self, path: str) -> Environment:
         """Return what FHIRPath may ask for, about a focus of the type or element path `path`."""
@@ -73,8 +87,8 @@ class Place:
 
     def may_suggest(self) -> bool:
         """Whether another spelling suggestion may be looked for; each is slow, and many help nobody."""
-        self.hints[0] -= 1
-        return self.hints[0] >= 0
+        self.run.hints -= 1
+        return self.run.hints >= 0
 
 
 class Entries:

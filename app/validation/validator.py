@@ -15,10 +15,12 @@ from typing import Any
 from app.fhir.outcome import Issue
 from app.fhir.packages import Packages
 from app.validation.compiler import Compiler
+from app.validation.extension_context import check_contexts
 from app.validation.finding import Finding, Step, shown
 from app.validation.nested import claimed, unknown_type
-from app.validation.place import Place
+from app.validation.place import Place, Run
 from app.validation.structure import Check, wrong_type
+from app.validation.survey import survey
 
 _MOST_ISSUES = 1000
 
@@ -37,6 +39,11 @@ class Validator:
     def knows(self, profile: str) -> bool:
         """Whether a package has the profile, a canonical URL, perhaps with `|version`."""
         return self._check(profile) is not None
+
+    def survey(self) -> tuple[str, ...]:
+        """Return `problems` of every profile of every package; takes about a second, and once."""
+        survey(self._compiler)
+        return self.problems
 
     def validate(self, resource: Any, profile: str = "", *, root: str = "", claims: bool = False) -> list[Issue]:
         """Return everything that is wrong with `resource`, in the order of the document, each thing once.
@@ -63,16 +70,18 @@ class Validator:
         return _issues(found, resource, root or kind)
 
     def _run(self, resource: dict[str, Any], kind: str, profile: str, *, claims: bool) -> list[Finding]:
-        place = Place(resource, resource, None, None, claims=claims)
+        place = Place(resource, resource, None, Run(claims=claims))
         found = list(claimed(self._compiler, place)) if claims else []
-        if claims and not profile and self._claims(resource):
-            return found
+        if not (claims and not profile and self._claims(resource)):
+            found += self._held(place, kind, profile)
+        return [*found, *check_contexts(self._compiler, resource)] if place.run.has_known_extension else found
+
+    def _held(self, place: Place, kind: str, profile: str) -> list[Finding]:
         check = self._check(profile) if profile else self._compiler.type_check(kind)
         if check is None:
             words = f"Profile {shown(profile)} is not known to this server; the resource was not checked against it."
-            found.append(Finding("not-supported", words))
-            check = self._compiler.type_check(kind)
-        return [*found, *(check(resource, place) or ())]
+            return [Finding("not-supported", words), *(self._compiler.type_check(kind)(place.resource, place) or ())]
+        return check(place.resource, place) or []
 
     def _claims(self, resource: dict[str, Any]) -> bool:
         """Whether a profile that a package has is claimed; it stands on the base type, which needs no second look."""

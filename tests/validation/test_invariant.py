@@ -12,7 +12,7 @@ import pytest
 from app.fhir import path
 from app.fhir.resource import Resource
 from app.validation.hot_invariants import HOT
-from app.validation.place import Place
+from app.validation.place import Place, Run
 from app.validation.validator import Validator
 from tests.validation.conftest import MHD, ValidatorOf, element, errors, profile, url_of
 
@@ -169,7 +169,7 @@ def test_hot_invariants_agree_with_their_expressions(validator: Validator) -> No
         for invariant in structures.invariants(where):
             hot = HOT.get("".join(invariant.expression.split()))
             if hot and invariant.key not in ("ele-1",):
-                place = Place(value, value, None, None)
+                place = Place(value, value, None, Run())
                 published = path.compile(invariant.expression, structures).is_met(value, place.environment(where))
                 assert hot(value, place) == published, invariant.key
 
@@ -188,7 +188,7 @@ def test_prefix_of_mhd_identifiers(validator: Validator, name: str, value: str, 
     check = validator._compiler.profile_check(MHD + name)
     resource = patient()
     assert check is not None
-    found = check({"system": "urn:ietf:rfc:3986", "value": value}, Place(resource, resource, None, None)) or []
+    found = check({"system": "urn:ietf:rfc:3986", "value": value}, Place(resource, resource, None, Run())) or []
     assert [each.steps for each in found if each.code == "invariant"] == ([] if valid else [["value"]])
 
 
