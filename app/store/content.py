@@ -81,6 +81,10 @@ class ContentStore:
                 return StagedContent(upload.id, size, digest.digest(), bytes(held))
             await upload.write(bytes(held))
             await upload.settle()
+        except FhirError:  # the document is at fault, and there is time to leave nothing of it behind
+            await upload.settle()
+            await self._discard(upload.id)
+            raise
         except BaseException:
             await upload.give_up()
             raise
@@ -102,9 +106,7 @@ class ContentStore:
     async def discard(self, staged: ContentInfo) -> None:
         """Remove what was staged and will not be committed."""
         if staged.data is None:
-            with failures_told():
-                await self._doom(staged.id)
-                await self._remove(staged.id)
+            await self._discard(staged.id)
 
     async def sweep(self, older_than: timedelta) -> int:
         """Remove staged content that nobody committed within `older_than`; return how many documents that were.
@@ -156,8 +158,10 @@ class ContentStore:
             raise FhirError("exception", "A part of the document is missing in the database.")
         return found
 
-    async def _doom(self, id: str) -> None:  # noqa: A002
-        await self._staged.update_one({"_id": id}, {"$set": {"doomed": True}})
+    async def _discard(self, id: str) -> None:  # noqa: A002
+        with failures_told():
+            await self._staged.update_one({"_id": id}, {"$set": {"doomed": True}})
+            await self._remove(id)
 
     async def _remove(self, id: str) -> None:  # noqa: A002
         await self._chunks.delete_many(_numbered(id, 0, 2**31))

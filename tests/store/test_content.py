@@ -132,6 +132,20 @@ async def test_upload_that_breaks_off_is_swept_at_once(content: ContentStore, da
     assert await records(database) == {"content_chunk": 0, "staged_content": 0}
 
 
+@pytest.mark.parametrize("size", [5, 3 * MB + 1])
+async def test_upload_that_is_refused_leaves_nothing(content: ContentStore, database: Connection, size: int) -> None:
+    """MHD-65-20, issue 1: a body that is too large or not base64 leaves every collection as it was, at once."""
+
+    async def refused() -> AsyncIterator[bytes]:
+        async for piece in pieces(document(size)):
+            yield piece
+        raise FhirError("too-long", "The body is too large.")
+
+    with pytest.raises(FhirError, match="too large"):
+        await content.stage(refused())
+    assert await records(database) == {"content_chunk": 0, "staged_content": 0}
+
+
 async def test_upload_that_was_swept_while_it_arrived_fails(content: ContentStore, database: Connection) -> None:
     """Section 21 item 1: a document that was given up is refused, not stored with a hole."""
 
