@@ -83,7 +83,7 @@ def command(*arguments: str) -> list[str]:
 
 def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run the program to its end."""
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         command(*arguments),
         cwd=PROJECT,
         env=environment(**settings),
@@ -101,7 +101,7 @@ def served(folder: Path, *arguments: str, **settings: str) -> Iterator[Program]:
     folder.mkdir(exist_ok=True)
     line = command("serve", "--port", "0", "--data", str(folder), *arguments)
     with output.open("wb") as told, log.open("wb") as logged:
-        process = subprocess.Popen(  # noqa: S603 - with a process group of its own, as a shell makes for a command
+        process = subprocess.Popen(  # with a process group of its own, as a shell makes for a command
             line, cwd=PROJECT, env=environment(**settings), stdout=told, stderr=logged, process_group=0
         )
     try:

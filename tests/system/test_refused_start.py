@@ -66,7 +66,7 @@ def test_wrong_setting(folder: Path, name: str, value: str) -> None:
 def test_wrong_setting_in_a_file(folder: Path) -> None:
     """Issue 1, names: a `.env` file is read, and named when it is wrong."""
     (folder / ".env").write_text("MHD_WORKERS=many\n")
-    ended = subprocess.run(  # noqa: S603
+    ended = subprocess.run(
         command("serve", "--port", "0"),
         cwd=folder,
         env=environment(PYTHONPATH=str(PROJECT)),
