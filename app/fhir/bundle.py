@@ -48,24 +48,29 @@ def searchset(
     base_url: str,
     links: Mapping[str, str],
     total: int | None,
-    entries: Iterable[tuple[str, bytes]],
-    extra: str = "match",
+    matches: Iterable[tuple[str, bytes]],
+    included: Iterable[tuple[str, bytes]] = (),
 ) -> bytes:
     """Return a searchset as JSON.
 
     Args:
         base_url: public `[base]`.
         links: relation -> absolute URL, `self` first.
-        total: number of matches, None when it was not counted.
-        entries: pairs (`Type/id`, JSON with the base filled in), all of search mode `extra`.
+        total: number of matches on all pages, None when they were not counted.
+        matches: pairs (`Type/id`, JSON with the base filled in).
+        included: the same, of what the matches brought along.
     """
     head = b'{"resourceType":"Bundle","type":"searchset"'
     if total is not None:
         head += b',"total":%d' % total
     head += b',"link":' + to_json([{"relation": relation, "url": url} for relation, url in links.items()])
-    start, tail = f'{{"fullUrl":"{base_url}/'.encode(), f',"search":{{"mode":"{extra}"}}}}'.encode()
-    body = b",".join([b'%b%b","resource":%b%b' % (start, name.encode(), json, tail) for name, json in entries])
-    return head + (b',"entry":[' + body + b"]}" if body else b"}")
+    entries = [*_entries(base_url, matches, "match"), *_entries(base_url, included, "include")]
+    return head + (b',"entry":[' + b",".join(entries) + b"]}" if entries else b"}")
+
+
+def _entries(base_url: str, resources: Iterable[tuple[str, bytes]], mode: str) -> list[bytes]:
+    start, tail = f'{{"fullUrl":"{base_url}/'.encode(), f',"search":{{"mode":"{mode}"}}}}'.encode()
+    return [b'%b%b","resource":%b%b' % (start, name.encode(), json, tail) for name, json in resources]
 
 
 def transaction_response(base_url: str, written: Iterable[Written]) -> Resource:

@@ -45,7 +45,7 @@ async def find_document_lists(message: RequestMessage, context: Context) -> Resp
     query = query_of(message, context, "List")
     if context.switches.search_requires_patient:
         require_parameters(query, (("patient", "patient.identifier", "_id"), ("status", "_id"), ("code", "_id")))
-    return await search_resources(message, context, query)
+    return await search_resources(query, context)
 
 
 ITI66 = Transaction(

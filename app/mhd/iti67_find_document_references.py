@@ -52,7 +52,7 @@ async def find_document_references(message: RequestMessage, context: Context) ->
     query = query_of(message, context, "DocumentReference")
     if context.switches.search_requires_patient:
         require_parameters(query, (("patient", "patient.identifier", "_id"), ("status", "_id")))
-    return await search_resources(message, context, query)
+    return await search_resources(query, context)
 
 
 ITI67 = Transaction(

@@ -44,7 +44,7 @@ async def patient_demographics_query(message: RequestMessage, context: Context) 
     Raises:
         FhirError: `invalid` (400) for a value its parameter cannot read.
     """
-    return await search_resources(message, context, query_of(message, context, "Patient"))
+    return await search_resources(query_of(message, context, "Patient"), context)
 
 
 ITI78 = Transaction(

@@ -1,0 +1,91 @@
+"""search-type: a page of matches, what they include, and the links that lead on.
+
+Spec: FHIR R4 http.html#search; search.html#return, #include, #summary, #elements; MHD-66-22, 30, MHD-67-21, 30.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlencode
+
+from app.fhir.bundle import searchset
+from app.fhir.outcome import FhirError, Issue
+from app.fhir.resource import fill_in_base, parse_json, to_json
+from app.fhir.subset import subset
+from app.interaction.inclusion import included
+from app.search.page import PARAMETER, token
+from app.search.query import Query, parse
+from app.store.resources import Found, Kept
+from app.transaction import Context, FhirJson, RequestMessage, ResponseMessage
+
+
+async def search_resources(query: Query, context: Context) -> ResponseMessage:
+    """Answer a search with the page that `query` asks for.
+
+    Returns:
+        200 and a Bundle of type searchset, joined from stored bytes.
+    """
+    found = await context.store.search(query)
+    added = await included(found.entries, query, context) if query.includes else ()
+    links, base_url = _links(query, found, context), context.base_url
+    matches, more = (_entries(kept, query, context) for kept in (found.entries, added))
+    return ResponseMessage(200, FhirJson(searchset(base_url, links, found.total, matches, more)))
+
+
+def _entries(kept: Iterable[Kept], query: Query, context: Context) -> list[tuple[str, bytes]]:
+    base_url = context.base_url
+    if not query.elements and query.summary in ("", "false", "count"):
+        return [(f"{one.resource_type}/{one.id}", fill_in_base(one.json, base_url)) for one in kept]
+    return [(f"{one.resource_type}/{one.id}", _reduced(one, query, context)) for one in kept]
+
+
+def _reduced(kept: Kept, query: Query, context: Context) -> bytes:
+    resource = parse_json(fill_in_base(kept.json, context.base_url))
+    return to_json(subset(resource, query.elements, query.summary, context.packages.structures))
+
+
+def query_of(message: RequestMessage, context: Context, resource_type: str) -> Query:
+    """Return what `message` asks of `resource_type`; with `Prefer: handling=strict` nothing is ignored."""
+    strict = "handling=strict" in message.headers.get("prefer", "")
+    return parse(
+        context.definitions,
+        resource_type,
+        message.query,
+        base_url=context.base_url,
+        strict=strict,
+        paging=context.paging,
+    )
+
+
+def require_parameters(query: Query, groups: Sequence[Sequence[str]]) -> None:
+    """Refuse a search that names no parameter of one of `groups` (MHD-66-04, MHD-67-02, A-07).
+
+    Raises:
+        FhirError: `required` (400), `XDSStoredQueryMissingParam`, one issue for each group.
+    """
+    sent = {name.partition(":")[0] for name, _ in query.applied}
+    missing = [group for group in groups if not sent.intersection(group)]
+    if missing:
+        raise FhirError.of(
+            Issue(
+                "required",
+                "A search needs one of the parameters " + ", ".join(f"`{name}`" for name in group) + "; none came.",
+                details="XDSStoredQueryMissingParam",
+            )
+            for group in missing
+        )
+
+
+def _links(query: Query, found: Found, context: Context) -> dict[str, str]:
+    """Return `self`, which says what was understood, and `next` when there is more."""
+    links = {"self": search_url(context, query.resource_type, query.applied)}
+    if found.next:
+        after = token(found.next, query.fingerprint, context.paging.key)
+        links["next"] = search_url(context, query.resource_type, (*query.applied, (PARAMETER, after)))
+    return links
+
+
+def search_url(context: Context, resource_type: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """Return the absolute URL of a search for `resource_type` with `pairs`."""
+    url = f"{context.base_url}/{resource_type}"
+    return f"{url}?{urlencode(pairs, safe=':/,')}" if pairs else url
