@@ -58,12 +58,13 @@ def _no_contained_security(value: Any, place: Place) -> bool:
 
 def _contained_is_referenced(value: Any, place: Place) -> bool:
     """dom-3: every contained resource is named from the container, or names the container by `#`."""
-    listed = _dicts(value.get("contained"))
-    if not listed:
+    # References were met on the way here; a `#id` may also stand in a uri, for which all has to be searched.
+    unused = [each for each in _dicts(value.get("contained")) if f"#{each.get('id')}" not in place.local_names]
+    if not unused:
         return True
     names: set[str] = set()
     _collect_local_names(value, names)
-    return all(f"#{each.get('id')}" in names or _names_container(each) for each in listed)
+    return all(f"#{each.get('id')}" in names or _names_container(each) for each in unused)
 
 
 def _names_container(resource: dict[str, Any]) -> bool:

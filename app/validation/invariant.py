@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import fhirpathpy
-
 from app.fhir import path
 from app.fhir.structure import Invariant, Structures
 from app.validation.finding import Finding, Findings, by
@@ -73,6 +71,8 @@ class Invariants:
         return lambda value, place: compiled.is_met(value, place.environment(where))
 
     def _other_engine(self, invariant: Invariant, source: str, reason: str) -> Holds | None:
+        import fhirpathpy  # noqa: PLC0415 - its grammar takes a tenth of a second to load, and few packages need it
+
         try:
             evaluate = fhirpathpy.compile(invariant.expression)
             evaluate({}, {"resource": {}, "rootResource": {}})

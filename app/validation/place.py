@@ -40,17 +40,19 @@ class Place:
         resource: what `%resource` means.
         root: what `%rootResource` means: the container of a contained resource, else `resource`.
         bundle: the entries of the Bundle around it, None outside of one.
+        local_names: `#id` of every Reference met so far in the container and what it contains.
         element_ids: ids of elements seen in `resource`, which must not repeat, each with the identity of its object:
             an object may be looked at more than once.
     """
 
-    __slots__ = ("_contained", "_entries", "bundle", "element_ids", "resource", "root", "run")
+    __slots__ = ("_contained", "_entries", "bundle", "element_ids", "local_names", "resource", "root", "run")
 
     def __init__(self, resource: Resource, root: Resource, bundle: Entries | None, run: Run) -> None:
         self.resource = resource
         self.root = root
         self.bundle = bundle
         self.run = run
+        self.local_names: set[str] = set()
         self.element_ids: dict[str, int] = {}
         self._entries: Entries | None = None
         self._contained: dict[str, Resource] | None = None
@@ -59,7 +61,7 @@ class Place:
         """Return the place of a resource that stands in this one."""
         if contained:
             place = Place(resource, self.root, self.bundle, self.run)
-            place._contained = self._names()
+            place._contained, place.local_names = self._names(), self.local_names
             return place
         if self._entries is None and self.resource.get("resourceType") == "Bundle":
             self._entries = Entries(self.resource)

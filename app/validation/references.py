@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from app.fhir import reference
 from app.fhir.resource import Resource
 from app.validation.element_tree import R4, ElementType
-from app.validation.finding import Finding, Findings, brief, by, listed
+from app.validation.finding import Finding, Findings, brief, by, listed, shown
 from app.validation.place import Place
 
 Check = Callable[[Any, Place], Findings]
@@ -31,8 +31,11 @@ def check_reference(value: Any, place: Place) -> Findings:
     text = value.get("reference")
     if type(text) is not str or text[:1] not in "#u":
         return None
-    if text.startswith("#") and place.resolve(text) is None:
-        message = f"`{text[:40]}` is dangling: the resource contains nothing with this id (FHIR R4 `ref-1`)."
+    if text.startswith("#"):
+        place.local_names.add(text)
+        if place.resolve(text) is not None:
+            return None
+        message = f"{shown(text)} is dangling: the resource contains nothing with this id (FHIR R4 `ref-1`)."
         return [Finding("not-found", message, "error", "reference")]
     return below_urn(text, place, "reference")
 
@@ -52,7 +55,7 @@ def below_urn(text: str, place: Place, *steps: str) -> Findings:
         return None
     if place.bundle.find(text) is not None:
         return None
-    words = f"`{text[:60]}` is dangling: no entry of the Bundle has this `fullUrl`."
+    words = f"{shown(text)} is dangling: no entry of the Bundle has this `fullUrl`."
     return [Finding("not-found", words, "error", *steps)]
 
 
