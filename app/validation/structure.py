@@ -146,11 +146,16 @@ def has_partner(extras: Any, index: int) -> bool:
     return isinstance(extras, list) and index < len(extras) and isinstance(extras[index], dict)
 
 
+def is_only_id(item: Any, value: Any) -> bool:
+    """Whether `item` gives nothing but an id to a primitive that has a `value`, which ele-1 allows."""
+    return value is not None and type(item) is dict and item.keys() == {"id"} and isinstance(item["id"], str)
+
+
 def partner(name: str, check: Check, *, is_array: bool) -> Member:
     """Return the member `_name`: id and extensions of the primitive `name`."""
 
     def one(item: Any, owner: dict[str, Any], place: Place) -> Findings:
-        return below(check(item, place), name)
+        return None if is_only_id(item, owner.get(name)) else below(check(item, place), name)
 
     def many(items: Any, owner: dict[str, Any], place: Place) -> Findings:
         if type(items) is not list or not items:
@@ -158,9 +163,10 @@ def partner(name: str, check: Check, *, is_array: bool) -> Member:
         values = owner.get(name)
         found: list[Finding] = []
         for index, item in enumerate(items):
-            if item is not None:
+            value = values[index] if isinstance(values, list) and index < len(values) else None
+            if item is not None and not is_only_id(item, value):
                 found += below(check(item, place), (name, index)) or ()
-            elif not (isinstance(values, list) and index < len(values) and values[index] is not None):
+            elif value is None:
                 found.append(_at((name, index), Finding("structure", "null needs a value beside it.")))
         if isinstance(values, list) and len(values) != len(items):
             found.append(_at(name, Finding("structure", f"`{name}` and `_{name}` differ in length.")))
