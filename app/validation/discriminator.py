@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from app.validation.compiling import Compiling
 from app.validation.element_tree import ElementType, Node
-from app.validation.finding import Findings, brief, has_errors, nearest
+from app.validation.finding import brief, has_errors, nearest
 from app.validation.pattern import meets, summary
 from app.validation.place import Place
 from app.validation.snapshot import Snapshots
@@ -22,21 +23,6 @@ Run = Callable[[Any, Place], bool]
 _STEP = re.compile(
     r"\s*(?:extension\(\s*'(?P<url>[^']*)'\s*\)|ofType\(\s*(?P<type>\w+)\s*\)|(?P<name>[\w$\[\]]+(?:\(\))?))"
 )
-
-
-class Compiling(Protocol):
-    """What discriminators ask of the compiler."""
-
-    snapshots: Snapshots
-
-    def value(self, node: Node) -> Callable[[Any, Place], Findings]:
-        """Return the check of a node's values."""
-
-    def conforms(self, resource: Any, profile: str, place: Place) -> bool:
-        """Whether a resource or value meets a profile."""
-
-    def value_set(self, binding: tuple[str, str], source: str) -> ValueSet:
-        """Return the codes of a binding."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ Spec: FHIR R4 elementdefinition.html.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from app.validation.compiling import Compiling
 from app.validation.element_tree import Node
 from app.validation.finding import Findings, by, has_errors
 from app.validation.limits import check_limits
@@ -16,11 +17,8 @@ from app.validation.references import check_target, check_url
 from app.validation.structure import Check
 from app.validation.terminology import check_binding
 
-if TYPE_CHECKING:
-    from app.validation.compiler import Compiler
 
-
-def extras(compiler: Compiler, node: Node, code: str) -> tuple[Check, ...]:
+def extras(compiler: Compiling, node: Node, code: str) -> tuple[Check, ...]:
     """Return the checks of values of the type `code`: fixed value, binding, limits, targets, invariants."""
     origin = node.origin.get
     found: list[Check | None] = []
@@ -37,7 +35,7 @@ def extras(compiler: Compiler, node: Node, code: str) -> tuple[Check, ...]:
     return tuple(each for each in (*found, *_invariants(compiler, node, code)) if each)
 
 
-def any_profile(compiler: Compiler, profiles: tuple[str, ...]) -> tuple[Check, ...]:
+def any_profile(compiler: Compiling, profiles: tuple[str, ...]) -> tuple[Check, ...]:
     """Return the check that a value meets one of several profiles; none when one of them is not known."""
     known = [compiler.profile_check(url) for url in profiles]
     for url, check in zip(profiles, known, strict=True):
@@ -62,13 +60,13 @@ def _one_of(checks: list[Check]) -> Check:
     return check
 
 
-def _binding(compiler: Compiler, binding: tuple[str, str], source: str, code: str) -> Check | None:
+def _binding(compiler: Compiling, binding: tuple[str, str], source: str, code: str) -> Check | None:
     if binding[0] == "required" and compiler.packages.value_set(binding[1]) is None:
         compiler.complain(f"value set `{binding[1]}`, required by {by(source)}, is in no package")
     return check_binding(binding, source, code, compiler.packages)
 
 
-def _invariants(compiler: Compiler, node: Node, code: str) -> list[Check | None]:
+def _invariants(compiler: Compiling, node: Node, code: str) -> list[Check | None]:
     """Those of the type itself are checked with it."""
     of_type = {each.key for each in compiler.structures.invariants(code)} if compiler.structures.kind(code) else set()
     return [

@@ -9,19 +9,17 @@ Spec: FHIR R4 defining-extensions.html#context; MHD-PR-35.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.fhir.resource import Resource
+from app.validation.compiling import Compiling
 from app.validation.finding import Finding, Step, brief, listed
-
-if TYPE_CHECKING:
-    from app.validation.compiler import Compiler
 
 _ARRAYS = ("extension", "modifierExtension")
 _FHIRPATH = "fhirpath"
 
 
-def check_contexts(compiler: Compiler, resource: Resource) -> Iterator[Finding]:
+def check_contexts(compiler: Compiling, resource: Resource) -> Iterator[Finding]:
     """Yield a finding for each extension that stands where its definition does not allow it."""
     kind = resource.get("resourceType", "")
     yield from _Walk(compiler).owner(resource, kind, _names(compiler, kind, kind), ())
@@ -30,7 +28,7 @@ def check_contexts(compiler: Compiler, resource: Resource) -> Iterator[Finding]:
 class _Walk:
     """One walk over a resource; `steps` lead from the root down."""
 
-    def __init__(self, compiler: Compiler) -> None:
+    def __init__(self, compiler: Compiling) -> None:
         self.compiler = compiler
 
     def owner(self, value: Resource, path: str, names: frozenset[str], steps: tuple[Step, ...]) -> Iterator[Finding]:
@@ -68,7 +66,7 @@ class _Walk:
         return Finding("structure", words, "error", *reversed(steps))
 
 
-def _names(compiler: Compiler, path: str, code: str) -> frozenset[str]:
+def _names(compiler: Compiling, path: str, code: str) -> frozenset[str]:
     """Return the names by which a context may mean an element: its path, its type, and what that specialises."""
     names = {_plain(path)}
     while code:

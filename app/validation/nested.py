@@ -6,21 +6,19 @@ Spec: FHIR R4 references.html#contained; bundle.html; parameters.html; extensibi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from app.validation.compiling import Compiling
 from app.validation.element import any_profile
 from app.validation.element_tree import ElementType, Node
 from app.validation.finding import Finding, Findings, by, listed, nearest, shown
 from app.validation.place import Place
 from app.validation.structure import Check, chain, check_object, wrong_type
 
-if TYPE_CHECKING:
-    from app.validation.compiler import Compiler
-
 _ABSTRACT = frozenset({"Resource", "DomainResource"})
 
 
-def check_resource(compiler: Compiler, node: Node) -> Check:
+def check_resource(compiler: Compiling, node: Node) -> Check:
     """Return the check of a resource that stands in another: a contained one, an entry's, a parameter's."""
     contained = node.name == "contained"
     by_code = {each.code: each for each in node.types}
@@ -46,7 +44,7 @@ def check_resource(compiler: Compiler, node: Node) -> Check:
     return check
 
 
-def claimed(compiler: Compiler, place: Place) -> Iterator[Finding]:
+def claimed(compiler: Compiling, place: Place) -> Iterator[Finding]:
     """Yield what keeps the resource of a place from the profiles that it claims and a package has."""
     meta = place.resource.get("meta")
     urls = meta.get("profile") if isinstance(meta, dict) else None
@@ -56,7 +54,7 @@ def claimed(compiler: Compiler, place: Place) -> Iterator[Finding]:
             yield from check(place.resource, place) or ()
 
 
-def unknown_type(compiler: Compiler, kind: Any) -> Finding:
+def unknown_type(compiler: Compiling, kind: Any) -> Finding:
     """Return the finding for a `resourceType` that is missing or that R4 does not know."""
     if not isinstance(kind, str):
         return Finding("structure", "`resourceType` is missing, or is no string.")
@@ -64,7 +62,7 @@ def unknown_type(compiler: Compiler, kind: Any) -> Finding:
     return Finding("structure", f"{shown(kind)} is not a resource type of FHIR R4.{hint}")
 
 
-def check_known_extension(compiler: Compiler) -> Check:
+def check_known_extension(compiler: Compiling) -> Check:
     """Return the check that an extension whose definition a package has meets it; others may be anything."""
 
     def check(value: Any, place: Place) -> Findings:
@@ -81,7 +79,7 @@ def check_known_extension(compiler: Compiler) -> Check:
     return check
 
 
-def _whole(compiler: Compiler, node: Node, kind: str, own: ElementType | None) -> Check:
+def _whole(compiler: Compiling, node: Node, kind: str, own: ElementType | None) -> Check:
     """Return the check of a resource of the type `kind`: its profile's, or its type's."""
     profiles = tuple(url for url in own.profiles if url not in node.merged) if own else ()
     if node.touched and node.children is not None:

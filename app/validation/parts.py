@@ -8,8 +8,9 @@ Spec: FHIR R4 json.html; formats.html#choice; elementdefinition.html.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from app.validation.compiling import Compiling
 from app.validation.element_tree import Node
 from app.validation.finding import Findings, by, listed
 from app.validation.nested import check_known_extension
@@ -19,13 +20,10 @@ from app.validation.slice_compiler import lazy_slicer
 from app.validation.slicing import Slicer, check_missing, sliced, sliced_one
 from app.validation.structure import Check, Member, Parts, array, check_choice, check_object, partner, refuse, single
 
-if TYPE_CHECKING:
-    from app.validation.compiler import Compiler
-
 Shared = dict[str, Member] | None
 
 
-def make_parts(compiler: Compiler, node: Node, base: Parts | None) -> Parts:
+def make_parts(compiler: Compiling, node: Node, base: Parts | None) -> Parts:
     """Return the parts of the node's objects; `base` are those of its type, None when this is the type."""
     name = node.below
     parts = Parts(name, is_resource=compiler.is_resource(name))
@@ -40,7 +38,7 @@ def make_parts(compiler: Compiler, node: Node, base: Parts | None) -> Parts:
     return parts
 
 
-def _type_rules(compiler: Compiler, name: str, *, is_profiled: bool) -> list[Check]:
+def _type_rules(compiler: Compiling, name: str, *, is_profiled: bool) -> list[Check]:
     """An extension whose profile is known already is not looked up by its URL."""
     rules: list[Check] = []
     if name == "Reference":
@@ -51,7 +49,7 @@ def _type_rules(compiler: Compiler, name: str, *, is_profiled: bool) -> list[Che
     return [*rules, *(check for check in found if check)]
 
 
-def _add_element(compiler: Compiler, parts: Parts, child: Node, base: Parts | None) -> None:
+def _add_element(compiler: Compiling, parts: Parts, child: Node, base: Parts | None) -> None:
     name = child.name
     keys = (name, "_" + name) if compiler.is_primitive(child) else (name,)
     if child.max == 0:
@@ -76,7 +74,7 @@ def _add_element(compiler: Compiler, parts: Parts, child: Node, base: Parts | No
         )
 
 
-def _add_choice(compiler: Compiler, parts: Parts, child: Node, base: Parts | None) -> None:
+def _add_choice(compiler: Compiling, parts: Parts, child: Node, base: Parts | None) -> None:
     allowed = {each.code for each in child.types} if child.max != 0 else set()
     forms = {key: each[1] for key, each in compiler.structures.names(parts.label).items() if each[0].name == child.name}
     keys = [key for key, code in forms.items() if code in allowed]
@@ -95,7 +93,7 @@ def _add_choice(compiler: Compiler, parts: Parts, child: Node, base: Parts | Non
         parts.rules.append(check_choice(child.name, frozenset(both)))
 
 
-def _add_form(compiler: Compiler, parts: Parts, form: tuple[str, str], child: Node, base: Parts | None) -> None:
+def _add_form(compiler: Compiling, parts: Parts, form: tuple[str, str], child: Node, base: Parts | None) -> None:
     """Add one form of a choice, `valueString` and `string`; a slice may be about this form alone."""
     key, code = form
     narrow = compiler.snapshots.narrowed(child, code)
@@ -110,11 +108,11 @@ def _add_form(compiler: Compiler, parts: Parts, form: tuple[str, str], child: No
             parts.members,
             extra,
             shared,
-            lambda: partner(child.name, _extra(compiler, narrow), is_array=False),
+            lambda: partner(child.name, _extra(compiler, narrow), is_array=False, key=key),
         )
 
 
-def _member(compiler: Compiler, child: Node, slicer: Callable[[], Slicer] | None) -> Member:
+def _member(compiler: Compiling, child: Node, slicer: Callable[[], Slicer] | None) -> Member:
     if not child.is_array:
         return sliced_one(child.name, slicer()) if slicer else single(child.name, compiler.value(child))
     who = by(child.origin.get("max", "") or child.origin.get("min", ""), child.slice_name)
@@ -123,14 +121,14 @@ def _member(compiler: Compiler, child: Node, slicer: Callable[[], Slicer] | None
     return array(child.name, compiler.value(child), low=child.min, high=child.max, who=who)
 
 
-def _extra(compiler: Compiler, node: Node) -> Check:
+def _extra(compiler: Compiling, node: Node) -> Check:
     """Return the check of a primitive's id and extensions."""
     if node.touched and node.children is not None:
         return check_object(compiler.constrained_parts(node))
     return compiler.later("Element")
 
 
-def _put(compiler: Compiler, members: dict[str, Member], key: str, shared: Shared, make: Callable[[], Member]) -> None:
+def _put(compiler: Compiling, members: dict[str, Member], key: str, shared: Shared, make: Callable[[], Member]) -> None:
     """Set a member that is compiled when a resource first has the property, and replaces itself then."""
 
     def first(item: Any, owner: dict[str, Any], place: Place) -> Findings:

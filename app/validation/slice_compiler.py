@@ -6,22 +6,19 @@ Spec: FHIR R4 profiling.html#slicing, #reslicing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from app.validation.compiling import Compiling
 from app.validation.discriminator import tests
 from app.validation.element_tree import Node, Slicing
 from app.validation.likeness import likeness
 from app.validation.slicing import Slice, Slicer
-
-if TYPE_CHECKING:
-    from app.validation.compiler import Compiler
 
 # What applies where a differential names slices and no discriminator: extensions are told apart by their URL.
 _BY_URL = Slicing((("value", "url"),), "open", ordered=False)
 _BY_TYPE = Slicing((("type", "$this"),), "open", ordered=False)
 
 
-def lazy_slicer(compiler: Compiler, node: Node) -> Callable[[], Slicer] | None:
+def lazy_slicer(compiler: Compiling, node: Node) -> Callable[[], Slicer] | None:
     """Return a function that compiles the node's slices on first use; None when it has none.
 
     The slices of a choice are its types, and no business of this file.
@@ -39,7 +36,7 @@ def lazy_slicer(compiler: Compiler, node: Node) -> Callable[[], Slicer] | None:
     return slicer
 
 
-def _slicer(compiler: Compiler, node: Node, slicing: Slicing | None) -> Slicer:
+def _slicer(compiler: Compiling, node: Node, slicing: Slicing | None) -> Slicer:
     if slicing is None:
         slicing = _BY_URL if node.name in ("extension", "modifierExtension") else _BY_TYPE
     slices = tuple(_slice(compiler, each, slicing) for each in node.slices.values())
@@ -47,7 +44,7 @@ def _slicer(compiler: Compiler, node: Node, slicing: Slicing | None) -> Slicer:
     return Slicer(node.name, slices, slicing.rules, slicing.ordered, source, compiler.value(node))
 
 
-def _slice(compiler: Compiler, node: Node, slicing: Slicing) -> Slice:
+def _slice(compiler: Compiling, node: Node, slicing: Slicing) -> Slice:
     found = tests(node, slicing.discriminators, compiler)
     if not found:
         compiler.complain(f"slice `{node.slice_name}` of `{node.path}` has no discriminator that can be evaluated")

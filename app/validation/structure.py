@@ -151,11 +151,12 @@ def is_only_id(item: Any, value: Any) -> bool:
     return value is not None and type(item) is dict and item.keys() == {"id"} and isinstance(item["id"], str)
 
 
-def partner(name: str, check: Check, *, is_array: bool) -> Member:
-    """Return the member `_name`: id and extensions of the primitive `name`."""
+def partner(name: str, check: Check, *, is_array: bool, key: str = "") -> Member:
+    """Return the member `_name`: id and extensions of the primitive `name`; `key` is its property when it is a choice."""
+    key = key or name
 
     def one(item: Any, owner: dict[str, Any], place: Place) -> Findings:
-        return None if is_only_id(item, owner.get(name)) else below(check(item, place), name)
+        return None if is_only_id(item, owner.get(key)) else below(check(item, place), name)
 
     def many(items: Any, owner: dict[str, Any], place: Place) -> Findings:
         if type(items) is not list or not items:

@@ -7,17 +7,13 @@ Spec: own choice; architecture decision 6.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from app.validation.compiling import Compiling
 from app.validation.element import extras
 from app.validation.element_tree import Node
 from app.validation.slice_compiler import lazy_slicer
 
-if TYPE_CHECKING:
-    from app.validation.compiler import Compiler
 
-
-def survey(compiler: Compiler) -> None:
+def survey(compiler: Compiling) -> None:
     """Compile every constraint of every profile of every package; what cannot be goes to `compiler.problems`."""
     with compiler.lock:
         for definition in list(compiler.packages.all("StructureDefinition")):
@@ -25,7 +21,7 @@ def survey(compiler: Compiler) -> None:
                 _visit(compiler, tree)
 
 
-def _visit(compiler: Compiler, node: Node) -> None:
+def _visit(compiler: Compiling, node: Node) -> None:
     if node.is_choice:
         for each in dict.fromkeys(kind.code for kind in node.types) if node.touched else ():
             _visit(compiler, compiler.snapshots.narrowed(node, each))
