@@ -152,7 +152,7 @@ def is_only_id(item: Any, value: Any) -> bool:
 
 
 def partner(name: str, check: Check, *, is_array: bool, key: str = "") -> Member:
-    """Return the member `_name`: id and extensions of the primitive `name`; `key` is its property when it is a choice."""
+    """Return the member `_name`: id and extensions of the primitive `name`, whose property, if a choice, is `key`."""
     key = key or name
 
     def one(item: Any, owner: dict[str, Any], place: Place) -> Findings:

@@ -53,7 +53,6 @@ EXTENDED = {"extension": [{"url": "http://x", "valueCode": "c"}]}
     ("patient", "expected"),
     [
         ({"_birthDate": EXTENDED}, []),
-        ({"birthDate": "2020", "_birthDate": {"id": "a"}}, [("structure", "Patient.birthDate")]),
         ({"birthDate": "2020", "_birthDate": {"id": "a", **EXTENDED}}, []),
         ({"_birthDate": {}}, [("structure", "Patient.birthDate")]),
         ({"_birthDate": {"value": 1}}, [("structure", "Patient.birthDate.value")]),
@@ -68,6 +67,7 @@ EXTENDED = {"extension": [{"url": "http://x", "valueCode": "c"}]}
         ({"name": [{"given": ["A", None]}]}, [("structure", "Patient.name[0].given[1]")]),
         ({"name": [{"given": ["A", "B"], "_given": [None, {"id": "b"}]}]}, []),
         ({"birthDate": "2020", "_birthDate": {"id": "b"}}, []),
+        ({"multipleBirthInteger": 2, "_multipleBirthInteger": {"id": "b"}}, []),
         ({"_birthDate": {"id": "b"}}, [("structure", "Patient.birthDate")]),
         ({"name": [{"given": [None], "_given": [None]}]}, [("structure", "Patient.name[0].given[0]")]),
         ({"name": [{"given": ["A"], "_given": [EXTENDED, EXTENDED]}]}, [("structure", "Patient.name[0].given")]),
