@@ -66,7 +66,7 @@ def test_asked_to_end_it_answers_first(folder: Path, number: int, workers: str) 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_killed_server_takes_mongod_and_workers_with_it(folder: Path, workers: str) -> None:
     """Issue 1, section 2: mongod is stopped also when the parent dies; nobody holds port or data folder."""
     with served(folder, MHD_WORKERS=workers) as program:
