@@ -50,6 +50,7 @@ def searchset(
     total: int | None,
     matches: Iterable[tuple[str, bytes]],
     included: Iterable[tuple[str, bytes]] = (),
+    outcome: tuple[str, Resource] | None = None,
 ) -> bytes:
     """Return a searchset as JSON.
 
@@ -59,12 +60,15 @@ def searchset(
         total: number of matches on all pages, None when they were not counted.
         matches: pairs (`Type/id`, JSON with the base filled in).
         included: the same, of what the matches brought along.
+        outcome: fullUrl and OperationOutcome of what there is to say about the search; it is not counted.
     """
     head = b'{"resourceType":"Bundle","type":"searchset"'
     if total is not None:
         head += b',"total":%d' % total
     head += b',"link":' + to_json([{"relation": relation, "url": url} for relation, url in links.items()])
     entries = [*_entries(base_url, matches, "match"), *_entries(base_url, included, "include")]
+    if outcome:
+        entries.append(to_json({"fullUrl": outcome[0], "resource": outcome[1], "search": {"mode": "outcome"}}))
     return head + (b',"entry":[' + b",".join(entries) + b"]}" if entries else b"}")
 
 

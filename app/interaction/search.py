@@ -1,16 +1,18 @@
 """search-type: a page of matches, what they include, and the links that lead on.
 
-Spec: FHIR R4 http.html#search; search.html#return, #include, #summary, #elements; MHD-66-22, 30, MHD-67-21, 30.
+Spec: FHIR R4 http.html#search; search.html#return, #include, #summary, #elements; MHD-66-22, 30, 31, MHD-67-21, 30.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from urllib.parse import urlencode
+from uuid import UUID
 
 from app.fhir.bundle import searchset
-from app.fhir.outcome import FhirError, Issue
-from app.fhir.resource import fill_in_base, parse_json, to_json
+from app.fhir.outcome import FhirError, Issue, operation_outcome
+from app.fhir.resource import Resource, fill_in_base, parse_json, to_json
 from app.fhir.subset import subset
 from app.interaction.inclusion import included
 from app.search.page import PARAMETER, token
@@ -29,7 +31,18 @@ async def search_resources(query: Query, context: Context) -> ResponseMessage:
     added = await included(found.entries, query, context) if query.includes else ()
     links, base_url = _links(query, found, context), context.base_url
     matches, more = (_entries(kept, query, context) for kept in (found.entries, added))
-    return ResponseMessage(200, FhirJson(searchset(base_url, links, found.total, matches, more)))
+    outcome = _told(query, context) if query.ignored else None
+    return ResponseMessage(200, FhirJson(searchset(base_url, links, found.total, matches, more, outcome)))
+
+
+def _told(query: Query, context: Context) -> tuple[str, Resource]:
+    """Return what a client who asked for lenient handling learns of parameters that were ignored (MHD-66-31)."""
+    text = "Search parameter `{}` is not supported for `{}`, and was ignored."
+    issues = [
+        Issue("not-supported", text.format(name[:64], query.resource_type), severity="warning")
+        for name in query.ignored
+    ]
+    return f"urn:uuid:{UUID(context.new_id())}", operation_outcome(issues)
 
 
 def _entries(kept: Iterable[Kept], query: Query, context: Context) -> list[tuple[str, bytes]]:
@@ -45,16 +58,20 @@ def _reduced(kept: Kept, query: Query, context: Context) -> bytes:
 
 
 def query_of(message: RequestMessage, context: Context, resource_type: str) -> Query:
-    """Return what `message` asks of `resource_type`; with `Prefer: handling=strict` nothing is ignored."""
-    strict = "handling=strict" in message.headers.get("prefer", "")
-    return parse(
+    """Return what `message` asks of `resource_type`.
+
+    With `Prefer: handling=strict` nothing is ignored; only with `handling=lenient` is it told what was.
+    """
+    handling = message.headers.get("prefer", "")
+    query = parse(
         context.definitions,
         resource_type,
         message.query,
         base_url=context.base_url,
-        strict=strict,
+        strict="handling=strict" in handling,
         paging=context.paging,
     )
+    return query if "handling=lenient" in handling else replace(query, ignored=())
 
 
 def require_parameters(query: Query, groups: Sequence[Sequence[str]]) -> None:

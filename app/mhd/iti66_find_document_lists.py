@@ -8,6 +8,8 @@ Spec: IHE ITI TF-2:3.66 (https://profiles.ihe.net/ITI/MHD/ITI-66.html).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from app.document.vocabulary import MHD, STRUCTURE_DEFINITION
 from app.interaction import query_of, read_resource, require_parameters, search_resources
 from app.transaction import Context, RequestMessage, ResponseMessage, Transaction, read, search_type
@@ -42,10 +44,17 @@ async def find_document_lists(message: RequestMessage, context: Context) -> Resp
         FhirError: `invalid` (400) for a value its parameter cannot read; `required` (400) when a parameter that the
             Document Consumer must send is missing and the switch `search_requires_patient` is on.
     """
-    query = query_of(message, context, "List")
+    query = query_of(replace(message, query=tuple(_of_list(*pair) for pair in message.query)), context, "List")
     if context.switches.search_requires_patient:
         require_parameters(query, (("patient", "patient.identifier", "_id"), ("status", "_id"), ("code", "_id")))
     return await search_resources(query, context)
+
+
+def _of_list(name: str, text: str) -> tuple[str, str]:
+    """Return a parameter in R4's words: the section's `superseded` is no status of a List; `retired` is (A-08)."""
+    if name.partition(":")[0] != "status":
+        return name, text
+    return name, ",".join("retired" if code == "superseded" else code for code in text.split(","))
 
 
 ITI66 = Transaction(
