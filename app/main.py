@@ -28,6 +28,7 @@ from app.search.page import Paging
 from app.settings import Settings, load
 from app.store.driver import connect
 from app.store.resources import Store
+from app.switches import Switches
 from app.transaction import Context, Transaction
 from app.validation.validator import Validator
 
@@ -53,12 +54,18 @@ def create_app(settings: Settings, transactions: tuple[Transaction, ...] = TRANS
             yield
 
     app = FastAPI(title=NAME, version=__version__, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
+    transactions = offered(transactions, settings.switches)
     served = (*transactions, capabilities(transactions))
     add_framework_errors(app)
     add_health(app)
     add_pages(app, settings.url, served, settings.profiles_dir, with_examples=settings.example_data)
     add_fhir(app, settings.url, served, Limits(settings.max_body_bytes, settings.max_resource_bytes))
     return app
+
+
+def offered(transactions: tuple[Transaction, ...], switches: Switches) -> tuple[Transaction, ...]:
+    """Return what is left of `transactions` when those whose option is off are taken out."""
+    return tuple(one for one in transactions if not one.option or getattr(switches, one.option))
 
 
 @asynccontextmanager

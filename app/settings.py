@@ -7,6 +7,7 @@ command line, else from the environment variable `MHD_PORT`, else from the line 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -21,6 +22,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.switches import (
+    ExternalRetrieval,
     LocationStyle,
     MetadataLevel,
     OnConflict,
@@ -32,11 +34,12 @@ from app.switches import (
 PREFIX = "MHD_"
 ENV_FILE = ".env"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_OID = re.compile(r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+")
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 Driver = Literal["pymongo", "motor"]
-Hosts = Annotated[tuple[str, ...], NoDecode]
+Texts = Annotated[tuple[str, ...], NoDecode]
 
 
 class SettingError(Exception):
@@ -95,7 +98,25 @@ class Settings(BaseSettings):
     search_requires_patient: bool = Field(False, description="refuse ITI-66 and ITI-67 without patient and status")
     location_style: LocationStyle = Field("absolute", description="response.location of ITI-65: absolute or relative")
     validation_status: ValidationStatus = Field("precise", description="statuses of refusals: precise, or always 400")
-    external_documents: Hosts = Field((), description="hosts that attachment.url may name, separated by commas")
+    external_documents: Texts = Field((), description="hosts that attachment.url may name, separated by commas")
+    external_retrieval: ExternalRetrieval = Field(
+        "link",
+        description="documents on such hosts are reached by their own URL (link), or through this server: "
+        "redirect or proxy",
+    )
+    external_references: Texts = Field((), description="hosts from which a Patient may be fetched, separated by commas")
+    external_private: bool = Field(False, description="both lists may name hosts with private or loopback addresses")
+    external_timeout_s: int = Field(
+        30, ge=1, description="time for a step of a request to such a host", json_schema_extra={"unit": "s"}
+    )
+    external_max_bytes: int = Field(
+        1_610_612_736, ge=1024, description="largest document that is proxied", json_schema_extra={"unit": "bytes"}
+    )
+    home_community_id: str = Field("", description="own community, `urn:oid:...`, written into what is published")
+    target_communities: bool = Field(False, description="ITI-66 and ITI-67 know `targetCommunityIdList`")
+    known_communities: Texts = Field(
+        (), description="other communities whose documents are here, `urn:oid:...`, by commas"
+    )
 
     @property
     def url(self) -> str:
@@ -119,10 +140,18 @@ class Settings(BaseSettings):
     def _status(cls, value: Any) -> Any:
         return int(value) if isinstance(value, str) and value.isdigit() else value
 
-    @field_validator("external_documents", mode="before")
+    @field_validator("external_documents", "external_references", "known_communities", mode="before")
     @classmethod
-    def _hosts(cls, value: Any) -> Any:
+    def _parts(cls, value: Any) -> Any:
         return tuple(filter(None, (one.strip() for one in value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("home_community_id", "known_communities")
+    @classmethod
+    def _oids(cls, value: Any) -> Any:
+        for one in value if isinstance(value, tuple) else filter(None, (value,)):
+            if not _OID.fullmatch(one):
+                raise ValueError("expected an OID as a URI, such as urn:oid:2.999.10")
+        return value
 
     @field_validator("profiles_dir")
     @classmethod

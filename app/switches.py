@@ -16,6 +16,7 @@ PatientInBundle = Literal["match", "create", "reject"]
 OnConflict = Literal["reject", "warn"]
 LocationStyle = Literal["absolute", "relative"]
 ValidationStatus = Literal["precise", "400"]
+ExternalRetrieval = Literal["link", "redirect", "proxy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,15 @@ class Switches:
         location_style: form of `response.location` in the answer to ITI-65.
         validation_status: 422 and 409 as they are, or 400 for every refused submission (old test tools).
         external_documents: hosts whose URLs `attachment.url` may name; empty: none.
+        external_retrieval: how a document on such a host is reached: by its own URL (`link`), or by one of this server,
+            which redirects there or proxies the bytes. It is chosen when the document is published.
+        external_references: hosts from which a Patient that a submission refers to may be fetched; empty: none.
+        external_private: the hosts of both lists may have private, loopback or link-local addresses.
+        external_timeout_s: time for each step of a request to another server, in seconds.
+        external_max_bytes: largest document that is proxied, in bytes.
+        home_community_id: OID of the own community, `urn:oid:…`, written into what is published without one.
+        target_communities: the option Target Communities: ITI-66 and ITI-67 know `targetCommunityIdList`.
+        known_communities: other communities whose documents this server holds, `urn:oid:…`.
     """
 
     metadata_level: MetadataLevel = "all"
@@ -55,3 +65,11 @@ class Switches:
     location_style: LocationStyle = "absolute"
     validation_status: ValidationStatus = "precise"
     external_documents: tuple[str, ...] = ()
+    external_retrieval: ExternalRetrieval = "link"
+    external_references: tuple[str, ...] = ()
+    external_private: bool = False
+    external_timeout_s: int = 30
+    external_max_bytes: int = 1_610_612_736
+    home_community_id: str = ""
+    target_communities: bool = False
+    known_communities: tuple[str, ...] = ()

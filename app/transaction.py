@@ -152,6 +152,7 @@ class Transaction:
         instantiates: canonical URLs of the requirement CapabilityStatements that the transaction fulfils.
         audit_profile: canonical URL of the AuditEvent profile.
         documentation: Markdown for the CapabilityStatement and the API page.
+        option: the switch without which the transaction is not offered; empty when it always is.
     """
 
     code: str
@@ -164,6 +165,7 @@ class Transaction:
     instantiates: tuple[str, ...] = ()
     audit_profile: str = ""
     documentation: str = ""
+    option: str = ""
 
 
 def search_type(resource_type: str, handle: Handler) -> tuple[Interaction, ...]:
