@@ -52,10 +52,10 @@ clean: ## remove the virtual environment
 # A file in the virtual environment stands for what is installed in it; a changed lock file installs anew.
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "The module venv is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "The module venv is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
 $(VENV)/server: requirements.lock | $(VENV)/bin/python
-	@test -e $(VENV)/development || { echo "Installing the server's dependencies ..."; \
+	@test $(VENV)/development -nt requirements.lock || { echo "Installing the server's dependencies ..."; \
 	  $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock; }
 	@touch $@
 
