@@ -130,6 +130,8 @@ def _resource(resource_type: str, transactions: Sequence[Transaction], definitio
     }
     if "vread" in codes:
         resource["versioning"] = "versioned"
+    if "create" in codes:
+        resource["conditionalCreate"] = True
     if "read" in codes:
         resource["conditionalRead"] = "full-support"
     return {name: value for name, value in resource.items() if value}

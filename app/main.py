@@ -28,8 +28,7 @@ from app.search.page import Paging
 from app.settings import Settings, load
 from app.store.driver import connect
 from app.store.resources import Store
-from app.switches import Switches
-from app.transaction import Context, Transaction
+from app.transaction import Context, Transaction, complete, offered
 from app.validation.validator import Validator
 
 # Each IHE profile that this server implements adds its transactions here.
@@ -54,18 +53,13 @@ def create_app(settings: Settings, transactions: tuple[Transaction, ...] = TRANS
             yield
 
     app = FastAPI(title=NAME, version=__version__, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
-    transactions = offered(transactions, settings.switches)
-    served = (*transactions, capabilities(transactions))
+    on = offered(transactions, settings.switches)
+    served = (*on, capabilities(on))
     add_framework_errors(app)
     add_health(app)
     add_pages(app, settings.url, served, settings.profiles_dir, with_examples=settings.example_data)
     add_fhir(app, settings.url, served, Limits(settings.max_body_bytes, settings.max_resource_bytes))
     return app
-
-
-def offered(transactions: tuple[Transaction, ...], switches: Switches) -> tuple[Transaction, ...]:
-    """Return what is left of `transactions` when those whose option is off are taken out."""
-    return tuple(one for one in transactions if not one.option or getattr(switches, one.option))
 
 
 @asynccontextmanager
@@ -78,7 +72,8 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
     """
     packages = fhir_packages.load(settings.profiles_dir)
     definitions = Definitions(packages)
-    require_definitions(transactions, definitions)
+    everything = complete(transactions)  # what was stored under an option stays when the option goes
+    require_definitions(everything, definitions)
     for problem in (*packages.problems, *definitions.problems):
         log.warning("profiles: %s", problem)
     connection = connect(settings.mongodb_url.get_secret_value(), settings.mongodb_driver, settings.mongodb_database)
@@ -86,7 +81,7 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
     sweeping = asyncio.create_task(sweep_forever(store))
     try:
         await store.ping()
-        await store.ensure(resource_types(transactions))
+        await store.ensure(resource_types(everything))
         yield Context(
             store=store,
             validator=Validator(packages),

@@ -22,7 +22,9 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.switches import (
+    UNKNOWN,
     ExternalRetrieval,
+    ExtraFormats,
     LocationStyle,
     MetadataLevel,
     OnConflict,
@@ -84,6 +86,11 @@ class Settings(BaseSettings):
         description="key that signs page links, the same for all workers; empty: made of where the data lie",
     )
 
+    comprehensive: bool = Field(True, description="MHD option Comprehensive Metadata")
+    uncontained: bool = Field(True, description="MHD option UnContained Reference")
+    simplified_publish: bool = Field(True, description="MHD option Simplified Publish: ITI-105")
+    generate_metadata: bool = Field(True, description="MHD option Generate Metadata: ITI-106")
+    fhir_documents: bool = Field(True, description="MHD option ITI-65 FHIR Documents Publish")
     metadata_level: MetadataLevel = Field("all", description="ProvideBundle profiles that ITI-65 takes")
     strict_identifier_type: bool = Field(False, description="refuse identifiers without the `type` of MHD 4.2.4")
     require_submissionset_unique_id: bool = Field(False, description="refuse a SubmissionSet without uniqueId")
@@ -117,6 +124,19 @@ class Settings(BaseSettings):
     known_communities: Texts = Field(
         (), description="other communities whose documents are here, `urn:oid:...`, by commas"
     )
+    known_references: bool = Field(True, description="refuse references to resources that are not stored here")
+    assign_unique_id: bool = Field(False, description="ITI-105: assign a masterIdentifier where none came")
+    fhir_document_extra_docref: ExtraFormats = Field(
+        "off", description="formats of DocumentReferences added for FHIR documents: off, json, xml or both"
+    )
+    source_id: str = Field("", description="OID of the source of derived SubmissionSets; empty: made of the base URL")
+    default_language: str = Field("und", description="language of documents that tell none, if one is required")
+    default_facility_type: str = Field(
+        UNKNOWN, description="code with its system for documents that tell none, likewise"
+    )
+    default_practice_setting: str = Field(
+        UNKNOWN, description="code with its system for documents that tell none, likewise"
+    )
 
     @property
     def url(self) -> str:
@@ -145,7 +165,14 @@ class Settings(BaseSettings):
     def _parts(cls, value: Any) -> Any:
         return tuple(filter(None, (one.strip() for one in value.split(",")))) if isinstance(value, str) else value
 
-    @field_validator("home_community_id", "known_communities")
+    @field_validator("default_facility_type", "default_practice_setting")
+    @classmethod
+    def _token(cls, value: str) -> str:
+        if not all(value.partition("|")):
+            raise ValueError("expected `system|code`")
+        return value
+
+    @field_validator("home_community_id", "known_communities", "source_id")
     @classmethod
     def _oids(cls, value: Any) -> Any:
         for one in value if isinstance(value, tuple) else filter(None, (value,)):

@@ -16,6 +16,10 @@ PatientInBundle = Literal["match", "create", "reject"]
 OnConflict = Literal["reject", "warn"]
 LocationStyle = Literal["absolute", "relative"]
 ValidationStatus = Literal["precise", "400"]
+ExtraFormats = Literal["off", "json", "xml", "both"]
+
+# FHIR R4 valueset: v3 NullFlavor, "a proper value is applicable, but not known".
+UNKNOWN = "http://terminology.hl7.org/CodeSystem/v3-NullFlavor|UNK"
 ExternalRetrieval = Literal["link", "redirect", "proxy"]
 
 
@@ -24,6 +28,8 @@ class Switches:
     """What a deployment has chosen; the defaults are the recommended ones.
 
     Attributes:
+        comprehensive, uncontained, simplified_publish, generate_metadata, fhir_documents: the options of the Document
+            Recipient (1:33.2); what is off is neither done nor advertised.
         metadata_level: which ProvideBundle profiles ITI-65 takes: all three, or only the comprehensive ones.
         strict_identifier_type: refuse identifiers without the `type` that MHD 4.2.4 introduced; else tell by `use`.
         require_submissionset_unique_id: refuse a SubmissionSet without a uniqueId; else assign one.
@@ -48,8 +54,20 @@ class Switches:
         home_community_id: OID of the own community, `urn:oid:…`, written into what is published without one.
         target_communities: the option Target Communities: ITI-66 and ITI-67 know `targetCommunityIdList`.
         known_communities: other communities whose documents this server holds, `urn:oid:…`.
+        known_references: what an author or the like refers to on this server must be stored here (UnContained option).
+        assign_unique_id: give a DocumentReference of ITI-105 without masterIdentifier one; else refuse it (A-13).
+        fhir_document_extra_docref: formats in which a FHIR document of ITI-65 gets a DocumentReference more (A-09).
+        source_id: OID of the source of derived SubmissionSets; empty: one made of `[base]`.
+        default_language: of a document that does not tell its own, where metadata must be comprehensive.
+        default_facility_type, default_practice_setting: `system|code` of such a document.
+        max_resource_bytes: of a FHIR document that is kept as a resource.
     """
 
+    comprehensive: bool = True
+    uncontained: bool = True
+    simplified_publish: bool = True
+    generate_metadata: bool = True
+    fhir_documents: bool = True
     metadata_level: MetadataLevel = "all"
     strict_identifier_type: bool = False
     require_submissionset_unique_id: bool = False
@@ -73,3 +91,11 @@ class Switches:
     home_community_id: str = ""
     target_communities: bool = False
     known_communities: tuple[str, ...] = ()
+    known_references: bool = True
+    assign_unique_id: bool = False
+    fhir_document_extra_docref: ExtraFormats = "off"
+    source_id: str = ""
+    default_language: str = "und"
+    default_facility_type: str = UNKNOWN
+    default_practice_setting: str = UNKNOWN
+    max_resource_bytes: int = 33_554_432

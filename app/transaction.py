@@ -8,8 +8,8 @@ Spec: FHIR R4 http.html for the interactions; the actor and transaction tables o
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from app.fhir.media_type import MediaRange
@@ -140,6 +140,15 @@ class Interaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Option:
+    """What an option of an IHE profile adds to a transaction that a deployment offers; fields as in `Transaction`."""
+
+    interactions: tuple[Interaction, ...] = ()
+    search_parameters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    instantiates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
     """An IHE transaction, or a group of plain FHIR interactions that belongs to none (`code` is then empty).
 
@@ -153,6 +162,7 @@ class Transaction:
         audit_profile: canonical URL of the AuditEvent profile.
         documentation: Markdown for the CapabilityStatement and the API page.
         option: the switch without which the transaction is not offered; empty when it always is.
+        options: switch -> what that option adds to the transaction (docs/decisions/0011).
     """
 
     code: str
@@ -166,6 +176,35 @@ class Transaction:
     audit_profile: str = ""
     documentation: str = ""
     option: str = ""
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+
+def offered(transactions: Iterable[Transaction], switches: Switches) -> tuple[Transaction, ...]:
+    """Return `transactions` as a deployment offers them: without what belongs to options that are off."""
+    return tuple(
+        _with(each, [added for name, added in each.options.items() if getattr(switches, name)])
+        for each in transactions
+        if not each.option or getattr(switches, each.option)
+    )
+
+
+def complete(transactions: Iterable[Transaction]) -> tuple[Transaction, ...]:
+    """Return `transactions` with all their options."""
+    return tuple(_with(each, each.options.values()) for each in transactions)
+
+
+def _with(transaction: Transaction, options: Iterable[Option]) -> Transaction:
+    interactions = dict.fromkeys(transaction.interactions)
+    urls = dict.fromkeys(transaction.instantiates)
+    parameters = dict(transaction.search_parameters)
+    for option in options:
+        interactions |= dict.fromkeys(option.interactions)
+        urls |= dict.fromkeys(option.instantiates)
+        for resource_type, codes in option.search_parameters.items():
+            parameters[resource_type] = (*parameters.get(resource_type, ()), *codes)
+    return replace(
+        transaction, interactions=tuple(interactions), instantiates=tuple(urls), search_parameters=parameters
+    )
 
 
 def search_type(resource_type: str, handle: Handler) -> tuple[Interaction, ...]:
@@ -184,6 +223,17 @@ def read(resource_type: str, handle: Handler) -> tuple[Interaction, ...]:
         Interaction("read", "GET", f"{resource_type}/{{id}}", handle, resource_type, scope),
         Interaction("vread", "GET", f"{resource_type}/{{id}}/_history/{{vid}}", handle, resource_type, scope),
     )
+
+
+def create(resource_type: str, handle: Handler) -> tuple[Interaction, ...]:
+    """Return the interaction `create`: a resource posted to its type."""
+    return (Interaction("create", "POST", resource_type, handle, resource_type, f"{resource_type}.c"),)
+
+
+def operation(resource_type: str, name: str, definition: str, handle: Handler, scope: str) -> tuple[Interaction, ...]:
+    """Return the operation `name` of a type, without `$`; POST only."""
+    path = f"{resource_type}/${name}"
+    return (Interaction("operation", "POST", path, handle, resource_type, scope, definition),)
 
 
 def transaction(handle: Handler) -> tuple[Interaction, ...]:
