@@ -22,6 +22,7 @@ class Entry:
     url: str
     resource: Resource
     if_match: str = ""
+    if_none_exist: str = ""
 
     @property
     def expression(self) -> str:
@@ -82,8 +83,15 @@ def submission_of(bundle: Resource, level: str) -> Submission:
 
 def _entry(index: int, entry: Resource) -> Entry:
     request = entry["request"]
-    if_match = request.get("ifMatch", "")
-    return Entry(index, entry.get("fullUrl", ""), request["method"], request["url"], entry["resource"], if_match)
+    return Entry(
+        index,
+        entry.get("fullUrl", ""),
+        request["method"],
+        request["url"],
+        entry["resource"],
+        request.get("ifMatch", ""),
+        request.get("ifNoneExist", ""),
+    )
 
 
 def _slice_of(entry: Entry) -> str:

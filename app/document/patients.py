@@ -52,7 +52,10 @@ async def resolve_patient_entry(entry: Entry, context: Context) -> PatientEntry:
         raise entry.error("not-supported", "This server takes no Patient entries.", "", UNKNOWN_PATIENT, status=422)
     if entry.method != "POST":
         return await _named(entry, context)
-    known = await _known_by_identifier(entry, context)
+    keys = _keys(entry)
+    # Looked up before the patients: a key that is held by now, and leads to nobody below, has lost its meaning.
+    held = await context.store.holders(keys)
+    known = await _known(entry, context)
     if known:
         return PatientEntry(known, await context.store.read("Patient", known), None)
     if policy == "match":
@@ -60,7 +63,8 @@ async def resolve_patient_entry(entry: Entry, context: Context) -> PatientEntry:
             "not-found", "No known patient has this identifier.", "identifier", UNKNOWN_PATIENT, status=400
         )
     new_id = context.new_id()
-    return PatientEntry(new_id, None, Create({**entry.resource, "id": new_id}))
+    unique = tuple(key for key in keys if key not in held)
+    return PatientEntry(new_id, None, Create({**entry.resource, "id": new_id}, unique=unique))
 
 
 async def _named(entry: Entry, context: Context) -> PatientEntry:
@@ -74,7 +78,16 @@ async def _named(entry: Entry, context: Context) -> PatientEntry:
     return PatientEntry(reference.id, kept, Update({**entry.resource, "id": reference.id}, if_version=kept.version))
 
 
-async def _known_by_identifier(entry: Entry, context: Context) -> str:
+def _keys(entry: Entry) -> tuple[str, ...]:
+    """Return what keeps two submissions from creating one patient twice at the same instant."""
+    identifiers = entry.resource.get("identifier", ())
+    return tuple(dict.fromkeys(f"patient {token(one)}" for one in identifiers if one.get("value")))
+
+
+async def _known(entry: Entry, context: Context) -> str:
+    """Return the id of the patient whom a POST means, by its condition (MHD-65-32), else by its identifiers."""
+    if entry.if_none_exist:
+        return await _by_condition(entry, context)
     found: set[str] = set()
     for identifier in entry.resource.get("identifier", ()):
         if identifier.get("system") and identifier.get("value"):
@@ -82,6 +95,17 @@ async def _known_by_identifier(entry: Entry, context: Context) -> str:
     if len(found) > 1:
         text = "More than one known patient has an identifier of this Patient."
         raise entry.error("multiple-matches", text, "identifier", UNKNOWN_PATIENT)
+    return next(iter(found), "")
+
+
+async def _by_condition(entry: Entry, context: Context) -> str:
+    asked = parse_qsl(entry.if_none_exist.rpartition("?")[2], keep_blank_values=True)
+    query = parse_query(context.definitions, "Patient", asked, base_url=context.base_url, strict=True)
+    found = await context.store.find_ids("Patient", query.criterion, 2)
+    if len(found) > 1:
+        text = "`ifNoneExist` matches more than one known patient."
+        at = f"Bundle.entry[{entry.index}].request.ifNoneExist"
+        raise FhirError("multiple-matches", text, expression=at, details=UNKNOWN_PATIENT)
     return next(iter(found), "")
 
 

@@ -15,14 +15,18 @@ from app.document.identifier import of_kind, unique_id, with_entry_uuid, with_un
 from app.document.meaning import Meaning
 from app.document.patients import PatientEntry
 from app.document.submission import binary_of, missing_members
-from app.document.vocabulary import DEPRECATED, ENTRY_UUID, METADATA_ERROR
+from app.document.vocabulary import ENTRY_UUID, METADATA_ERROR
 from app.fhir.bundle import Links, Written
 from app.fhir.outcome import FhirError, Issue
 from app.fhir.resource import Resource, fill_in_base, instant, parse_json
-from app.store.change import Change, Create, Require, Update, VersionConflict
+from app.store.change import Change, Create, Require, Update
 from app.store.content import StagedContent
 from app.store.resources import Kept
 from app.transaction import Context
+
+
+class Overtaken(Exception):  # noqa: N818 - what happened; read anew, the submission may be fine
+    """A record that the submission refers to was changed by another submission at the same time."""
 
 
 @dataclass(slots=True)
@@ -202,6 +206,8 @@ async def key_taken(key: str, publication: Publication, context: Context) -> Fhi
     Codes: `XDSNonIdenticalHash`, `XDSNonIdenticalSize` when another document has the uniqueId,
     `XDSDuplicateUniqueIdInRegistry` when any other object has it; all 409 `duplicate`.
     """
+    if key not in publication.claims:
+        raise Overtaken
     entry, document = publication.claims[key]
     kind, _, value = key.partition(" ")
     element = "masterIdentifier" if kind == "uniqueId" and document else "identifier"
@@ -212,14 +218,3 @@ async def key_taken(key: str, publication: Publication, context: Context) -> Fhi
         hashes = [attachment_of(one).get("hash") for one in (document, other)]
         code = "XDSNonIdenticalHash" if hashes[0] != hashes[1] else "XDSNonIdenticalSize"
     return entry.error("duplicate", f"The {kind} `{value.rpartition('|')[2]}` is in use.", element, code)
-
-
-def overtaken(conflict: VersionConflict) -> FhirError:
-    """Return the refusal of a submission whose target another submission changed at the same time.
-
-    A document that was replaced meanwhile is no longer current: the answer is the one that the later of two
-    submissions always gets.
-    """
-    name = f"{conflict.resource_type}/{conflict.id}"
-    text = f"`{name}` was changed by another submission at the same time."
-    return FhirError("business-rule", text, details=DEPRECATED)

@@ -63,6 +63,9 @@ def check_requests(submission: Submission) -> Iterator[Issue]:
         if entry.method == "POST" and entry.url.rstrip("/") != resource_type:
             text = f"A POST goes to the type of its resource. Came: `{entry.url[:64]}`, expected: `{resource_type}`."
             yield Issue("value", text, f"Bundle.entry[{entry.index}].request.url", details=METADATA_ERROR)
+        if entry.if_none_exist and resource_type != "Patient":
+            text = "Only a Patient can be created conditionally; documents are told apart by their uniqueId."
+            yield Issue("not-supported", text, f"Bundle.entry[{entry.index}].request.ifNoneExist")
 
 
 def check_documents_are_there(submission: Submission) -> Iterator[Issue]:

@@ -8,19 +8,25 @@ Spec: IHE ITI TF-2:3.65 (https://profiles.ihe.net/ITI/MHD/ITI-65.html).
 
 from __future__ import annotations
 
-from app.document.entry import submission_of
+from contextlib import suppress
+
+from app.document.entry import Submission, submission_of
 from app.document.folders import file_in_folders
 from app.document.level import LEVELS, admissible, claimed_level, require_transaction_bundle
 from app.document.lifecycle import relate
 from app.document.meaning import meaning_of
-from app.document.publication import Publication, key_taken, overtaken, publication_of
+from app.document.publication import Overtaken, Publication, key_taken, publication_of
 from app.document.staging import staged_documents
 from app.document.submission import check_contents, check_submission, refuse
 from app.document.vocabulary import MHD
 from app.fhir.bundle import transaction_response
+from app.fhir.outcome import FhirError
 from app.store.change import KeyTaken, VersionConflict
 from app.store.resources import Kept
 from app.transaction import Context, RequestMessage, ResponseMessage, Transaction, transaction
+
+# How often a submission is read anew when another one changed what it refers to.
+_ATTEMPTS = 8
 
 
 async def provide_document_bundle(message: RequestMessage, context: Context) -> ResponseMessage:
@@ -34,11 +40,23 @@ async def provide_document_bundle(message: RequestMessage, context: Context) -> 
 
     Raises:
         FhirError: 400 for what is malformed, breaks its profile or cannot be resolved; 422 for what breaks a rule
-            of Document Sharing; 409 for an identifier that is in use; 412 for a condition with several matches.
+            of Document Sharing; 409 for an identifier that is in use; 412 for a condition that is not met.
     """
     bundle = require_transaction_bundle(message.resource)
     level = claimed_level(bundle)
     submission = submission_of(admissible(bundle, level, context), level)
+    for _ in range(_ATTEMPTS):
+        with suppress(Overtaken):
+            return await _published(submission, message, context)
+    raise FhirError("transient", "Others are changing the same records. Try again.", details="XDSRepositoryBusy")
+
+
+async def _published(submission: Submission, message: RequestMessage, context: Context) -> ResponseMessage:
+    """Store what `submission` means as things stand now.
+
+    Raises:
+        Overtaken: what it was read from has changed before the commit; read again, the answer may be another.
+    """
     meaning = await meaning_of(submission, context)
     refuse(check_submission(submission, meaning.links, context.switches), context.switches)
     contents = await staged_documents(submission, message, context)
@@ -61,7 +79,7 @@ async def _commit(publication: Publication, context: Context) -> dict[str, Kept]
     except KeyTaken as taken:
         raise await key_taken(taken.key, publication, context) from taken
     except VersionConflict as conflict:
-        raise overtaken(conflict) from conflict
+        raise Overtaken from conflict
     return dict(zip(publication.changes, kept, strict=False))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -175,3 +177,52 @@ async def test_submission_without_any_patient_is_queued(client: httpx.AsyncClien
 async def test_source_patient_is_not_looked_up(publish: Publish) -> None:
     """MHD-65-49: the number of the source's own ward need not be known here."""
     assert (await publish(submission())).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("condition", "status", "told"),
+    [
+        ("identifier={}|4711", 200, "200 OK"),
+        ("identifier={}|0815", 200, "201 Created"),
+        ("identifier={}|twin", 412, ""),
+    ],
+)
+async def test_conditional_create(publish: Publish, condition: str, status: int, told: str) -> None:
+    """MHD-65-32: ifNoneExist decides: one match is taken, none creates, several end the transaction."""
+    full_url = urn()
+    made = submission(subject=full_url)
+    made["entry"].append(entry({"resourceType": "Patient", "name": [{"family": "Neu"}]}, full_url))
+    made["entry"][3]["request"]["ifNoneExist"] = condition.format(DOMAIN)
+
+    response = await publish(made)
+
+    assert response.status_code == status, response.text
+    assert not told or response.json()["entry"][3]["response"]["status"] == told
+
+
+async def test_conditional_create_is_for_patients(publish: Publish) -> None:
+    """MHD-65-32: what cannot be honoured is not ignored."""
+    made = submission()
+    made["entry"][1]["request"]["ifNoneExist"] = "identifier=1"
+
+    response = await publish(made)
+
+    assert (response.status_code, issue(response)["code"]) == (400, "not-supported")
+
+
+async def test_one_patient_is_created_once(publish: Publish, counts: Count) -> None:
+    """MHD-65-46: submissions that bring the same unknown patient at the same instant make one Patient."""
+    before = (await counts())["Patient"]
+    sent = []
+    for _ in range(8):
+        full_url = urn()
+        made = submission(subject=full_url)
+        made["entry"].append(
+            entry({"resourceType": "Patient", "identifier": [{"system": DOMAIN, "value": "fresh"}]}, full_url)
+        )
+        sent.append(publish(made))
+
+    answers = await asyncio.gather(*sent)
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert (await counts())["Patient"] == before + 1
