@@ -7,10 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types imports profiles bench image lock clean
+.PHONY: help run test check format lint types imports profiles bench bench-matching image lock clean
 
 help: ## list the words
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 run: $(VENV)/server ## set up, start server and MongoDB with example data: make run PORT=8090 DATA=/some/folder
 	@exec $(BIN)/python -m app serve --port $(PORT) --data "$(DATA)"
@@ -38,6 +38,9 @@ profiles: $(VENV)/development ## validate every example of every package
 bench: $(VENV)/development ## measure the hot paths as ratios to the limit of this machine
 	$(BIN)/python -m tests.bench
 
+bench-matching: $(VENV)/development ## measure patient matching: precision, recall, false links
+	$(BIN)/python -m tests.bench_matching
+
 image: ## the container, named fhir-document-server
 	docker build -t fhir-document-server .
 
@@ -61,5 +64,5 @@ $(VENV)/server: requirements.lock | $(VENV)/bin/python
 
 $(VENV)/development: requirements-dev.lock | $(VENV)/bin/python
 	@echo "Installing the dependencies for development ..."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@ $(VENV)/server
