@@ -39,9 +39,19 @@ def check_resource(compiler: Compiling, node: Node) -> Check:
                 checks[kind] = _whole(compiler, node, kind, by_code.get(kind) or everything)
         inner = place.inside(value, contained=contained)
         found = checks[kind](value, inner)
+        if contained and _is_second(value, place):
+            words = "This `id` is that of another contained resource already."
+            found = [*(found or ()), Finding("structure", words, "error", "id")]
         return [*(found or ()), *claimed(compiler, inner)] or None if place.run.claims else found
 
     return check
+
+
+def _is_second(value: dict[str, Any], place: Place) -> bool:
+    """Whether an earlier contained resource has the id of this one."""
+    name = value.get("id")
+    first = place.contained(name) if isinstance(name, str) and name else None
+    return first is not None and first is not value
 
 
 def claimed(compiler: Compiling, place: Place) -> Iterator[Finding]:

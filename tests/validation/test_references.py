@@ -148,3 +148,18 @@ def test_circles_end(validator_of: ValidatorOf) -> None:
     other = {"resourceType": "Organization", "id": "b", "name": "B", "partOf": {"reference": "#a"}}
     resource = {"resourceType": "Organization", "name": "C", "contained": [inner, other], "partOf": {"reference": "#a"}}
     assert errors(validator.validate(resource, url_of("p"))) == []
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        (("a", "b"), []),
+        (("a", "a"), [("structure", "DocumentReference.contained[1].id")]),
+        (("a", "b", "a", "b"), [("structure", f"DocumentReference.contained[{at}].id") for at in (2, 3)]),
+    ],
+)
+def test_contained_ids_are_unique(validator: Validator, ids: tuple[str, ...], expected: list[tuple[str, str]]) -> None:
+    """references.html#contained: an id means one contained resource; the second of that name is the mistake."""
+    contained = [{"resourceType": "Practitioner", "id": name, "active": True} for name in ids]
+    author = [{"reference": f"#{name}"} for name in dict.fromkeys(ids)]
+    assert errors(validator.validate(document_reference(author=author, contained=contained))) == expected
