@@ -52,13 +52,13 @@ def searchset(
     included: Iterable[tuple[str, bytes]] = (),
     outcome: tuple[str, Resource] | None = None,
 ) -> bytes:
-    """Return a searchset as JSON.
+    """Return a searchset as JSON, in which the base is still to be filled in, once for all its resources.
 
     Args:
         base_url: public `[base]`.
         links: relation -> absolute URL, `self` first.
         total: number of matches on all pages, None when they were not counted.
-        matches: pairs (`Type/id`, JSON with the base filled in).
+        matches: pairs (`Type/id`, JSON as it is stored).
         included: the same, of what the matches brought along.
         outcome: fullUrl and OperationOutcome of what there is to say about the search; it is not counted.
     """

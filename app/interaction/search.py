@@ -32,7 +32,8 @@ async def search_resources(query: Query, context: Context) -> ResponseMessage:
     links, base_url = _links(query, found, context), context.base_url
     matches, more = (_entries(kept, query, context) for kept in (found.entries, added))
     outcome = _told(query, context) if query.ignored else None
-    return ResponseMessage(200, FhirJson(searchset(base_url, links, found.total, matches, more, outcome)))
+    page = searchset(base_url, links, found.total, matches, more, outcome)
+    return ResponseMessage(200, FhirJson(fill_in_base(page, base_url)))
 
 
 def _told(query: Query, context: Context) -> tuple[str, Resource]:
@@ -46,15 +47,13 @@ def _told(query: Query, context: Context) -> tuple[str, Resource]:
 
 
 def _entries(kept: Iterable[Kept], query: Query, context: Context) -> list[tuple[str, bytes]]:
-    base_url = context.base_url
     if not query.elements and query.summary in ("", "false", "count"):
-        return [(f"{one.resource_type}/{one.id}", fill_in_base(one.json, base_url)) for one in kept]
+        return [(f"{one.resource_type}/{one.id}", one.json) for one in kept]
     return [(f"{one.resource_type}/{one.id}", _reduced(one, query, context)) for one in kept]
 
 
 def _reduced(kept: Kept, query: Query, context: Context) -> bytes:
-    resource = parse_json(fill_in_base(kept.json, context.base_url))
-    return to_json(subset(resource, query.elements, query.summary, context.packages.structures))
+    return to_json(subset(parse_json(kept.json), query.elements, query.summary, context.packages.structures))
 
 
 def query_of(message: RequestMessage, context: Context, resource_type: str) -> Query:

@@ -12,6 +12,7 @@ from secrets import token_hex
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from app.fhir.media_type import (
     FHIR_TYPES,
@@ -36,6 +37,9 @@ WAY_OUT = "`application/fhir+json` and `application/fhir+xml` are offered."
 
 # An answer holds health data, and depends on what was asked for.
 FHIR_HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
+
+# Up to here a document comes from the store in one piece.
+SHORT_BYTES = 1024 * 1024
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:+/=-]{1,128}")
 
@@ -131,9 +135,17 @@ def _content(content: Content, status: int, headers: dict[str, str], *, is_head:
     headers = {"X-Content-Type-Options": "nosniff", **headers, "Content-Type": content.media_type}
     if content.size is not None:
         headers["Content-Length"] = str(content.size)
-    return (
-        Response(status_code=status, headers=headers) if is_head else StreamingResponse(content.chunks, status, headers)
-    )
+    if is_head:
+        return Response(status_code=status, headers=headers)
+    streamed = _Short if content.size is not None and content.size <= SHORT_BYTES else StreamingResponse
+    return streamed(content.chunks, status, headers)
+
+
+class _Short(StreamingResponse):
+    """A document that is sent before anybody could notice that its reader went away; nobody listens for that."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.stream_response(send)
 
 
 def _written(body: object, form: Wanted, context: Context) -> bytes:

@@ -24,6 +24,21 @@ async def resolve_links(criterion: Criterion, find_ids: FindIds) -> Criterion:
     Raises:
         FhirError: `too-costly` (400) when a link is met by more than `MAX_LINKED` resources.
     """
+    return await _resolve(criterion, find_ids) if has_link(criterion) else criterion
+
+
+def has_link(criterion: Criterion) -> bool:
+    """Whether there is a chain to stored resources in `criterion`."""
+    match criterion:
+        case All(criteria) | Any(criteria):
+            return any(map(has_link, criteria))
+        case Not(below) | Embedded(_, below):
+            return has_link(below)
+        case _:
+            return isinstance(criterion, Linked)
+
+
+async def _resolve(criterion: Criterion, find_ids: FindIds) -> Criterion:
     match criterion:
         case Linked():
             return await _resolve_link(criterion, find_ids)

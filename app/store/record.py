@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from app.fhir.resource import Resource, to_json, with_meta
 from app.search.definitions import Definitions
@@ -12,9 +12,10 @@ from app.store.content import ContentInfo, content_of, content_record
 from app.store.driver import Document
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A record as it is stored.
+
+    Own choice: a tuple, which is made in a third of the time of a frozen dataclass, and a page makes many.
 
     Attributes:
         updated: in UTC, milliseconds.
