@@ -1,7 +1,6 @@
 """Worked exchanges of MHD, sent as they are written down and answered as they say: `mhd-examples.md` of the specification.
 
-The file lies beside the checkout; without it there is nothing to replay. What comes after each other there comes after each
-other here: the names that the examples give to stored resources are replaced by those that the server gave.
+The file lies beside the checkout; without it there is nothing to replay. Searches stand in `test_worked_searches.py`.
 """
 
 from __future__ import annotations
@@ -10,189 +9,43 @@ import base64
 import copy
 import json
 import re
-import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import httpx
 import pytest
-from pydantic import SecretStr
 
 from app.fhir.packages import Packages
 from app.fhir.resource import Resource
 from app.fhir.xml import from_xml
-from app.main import create_app
-from app.settings import Settings
 from app.store.change import Create
-from app.store.driver import Connection
 from app.store.resources import Store
-from tests.conftest import PROJECT
+from tests.mhd import worked_examples
 from tests.mhd.conftest import Count, details, issue
+from tests.mhd.worked_examples import (
+    BASE,
+    FILE,
+    JSON,
+    XML,
+    Story,
+    blocks,
+    bundles,
+    contains,
+    first,
+    play_e02,
+    play_e05,
+    play_e09,
+    refused,
+    renewed,
+    resources,
+    section,
+    table,
+)
 from tests.submissions import sha1
 
-FILE = PROJECT.parent / "shared" / "spec" / "mhd-examples.md"
-BASE = "https://fhir.klinik-bergtal.example/r4"
-JSON, XML, FORM = "application/fhir+json", "application/fhir+xml", "application/x-www-form-urlencoded"
+story = worked_examples.story
 
 pytestmark = pytest.mark.skipif(not FILE.is_file(), reason="the worked examples are not beside the checkout")
-
-
-def section(name: str) -> str:
-    """Return the text of the exchange `name`; "" for what stands before the first."""
-    parts = re.split(r"^## (E-\d\d) .*$", FILE.read_text(), flags=re.MULTILINE)
-    return dict(zip(["", *parts[1::2]], parts[::2], strict=True))[name]
-
-
-def blocks(name: str, language: str = "json") -> list[str]:
-    """Return the code blocks of one language in an exchange."""
-    return re.findall(rf"^```{language}\n(.*?)^```", section(name), flags=re.MULTILINE | re.DOTALL)
-
-
-def resources(name: str) -> list[Any]:
-    """Return the JSON blocks of an exchange, parsed."""
-    return [json.loads(block) for block in blocks(name)]
-
-
-def bundles(name: str, kind: str) -> list[Resource]:
-    """Return the Bundles of type `kind` in an exchange."""
-    return [one for one in resources(name) if one.get("type") == kind]
-
-
-def row(cells: str) -> list[str]:
-    """Return the cells of a table row; `\\|` in a cell is `|`."""
-    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", cells)[1:-1]]
-
-
-def table(name: str, heading: str) -> list[list[str]]:
-    """Return the rows of the table whose first heading is `heading`."""
-    lines = section(name).splitlines()
-    start = next(at for at, line in enumerate(lines) if line.startswith(f"| {heading} "))
-    end = next(at for at, line in enumerate(lines[start:], start) if not line.startswith("|"))
-    return [row(line) for line in lines[start + 2 : end]]
-
-
-def renewed(made: Resource) -> Resource:
-    """Return a Bundle of the same content whose fullUrls and identifiers are new."""
-    known: dict[str, str] = {}
-
-    def new(match: re.Match[str]) -> str:
-        value = f"urn:uuid:{uuid.uuid4()}" if match[1] == "uuid:" else f"urn:oid:2.25.{uuid.uuid4().int}"
-        return known.setdefault(match[0], value)
-
-    loaded: Resource = json.loads(re.sub(r"urn:(uuid:|oid:2\.25\.)[0-9a-f-]+", new, json.dumps(made)))
-    return loaded
-
-
-class Story:
-    """A server that knows the two patients of the examples, and what it called the resources that they name."""
-
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self.client = client
-        self.ids: dict[str, str] = {}
-
-    def told(self, text: str) -> str:
-        """Return `text` with the names that this server gave."""
-        for example, own in self.ids.items():
-            text = text.replace(example, own)
-        return text
-
-    async def post(self, made: Resource, **headers: str) -> httpx.Response:
-        body = self.told(json.dumps(made))
-        return await self.client.post("", content=body, headers={"content-type": JSON, "accept": JSON} | headers)
-
-    async def get(self, url: str, **headers: str) -> httpx.Response:
-        return await self.client.get(self.told(url), headers={"accept": JSON} | headers)
-
-    async def read(self, url: str) -> Resource:
-        response = await self.get(url)
-        assert response.status_code == 200, response.text
-        found: Resource = response.json()
-        return found
-
-    async def exchange(self, made: Resource, expected: Resource) -> httpx.Response:
-        """Post a Bundle that is accepted, and hold the answer against the expected one; learn the names in it."""
-        response = await self.post(made)
-        assert response.status_code == 200, response.text
-        body = response.json()
-        assert (body["resourceType"], body["type"]) == ("Bundle", "transaction-response")
-        for told, wanted in zip(body["entry"], expected["entry"], strict=True):
-            assert "outcome" not in told["response"]
-            example, own = wanted["response"]["location"].split("/"), told["response"]["location"].split("/")
-            self.ids.setdefault(example[-3], own[-3])
-            assert told["response"]["location"] == self.told(wanted["response"]["location"])
-            assert {name: told["response"][name] for name in ("status", "etag")} == {
-                name: wanted["response"][name] for name in ("status", "etag")
-            }
-            assert told["response"]["lastModified"]
-            assert (await self.get(told["response"]["location"])).status_code == 200
-        return response
-
-    async def found(self, url: str) -> list[str]:
-        """Return the names that the examples use for what a search finds."""
-        body = await self.read(url)
-        examples = {own: example for example, own in self.ids.items()}
-        ids = [one["resource"]["id"] for one in body.get("entry", []) if one["search"]["mode"] == "match"]
-        assert body["total"] == len(ids)
-        return [examples.get(one, one) for one in ids]
-
-
-def contains(actual: Any, expected: Any, path: str = "") -> None:
-    """Assert that everything in `expected` is in `actual`; lists are compared item by item."""
-    if isinstance(expected, dict):
-        for name, value in expected.items():
-            assert name in actual, f"{path}.{name}"
-            contains(actual[name], value, f"{path}.{name}")
-    elif isinstance(expected, list):
-        assert len(actual) == len(expected), path
-        for at, (one, other) in enumerate(zip(actual, expected, strict=True)):
-            contains(one, other, f"{path}[{at}]")
-    else:
-        assert actual == expected, path
-
-
-def refused(response: httpx.Response, status: int, expected: Resource) -> None:
-    """Assert that a refusal has the status, the codes and the expression of the expected one."""
-    assert response.status_code == status, response.text
-    told, wanted = issue(response), expected["issue"][0]
-    assert (told["severity"], told["code"], details(told)) == (wanted["severity"], wanted["code"], details(wanted))
-    assert told["expression"][0].startswith(wanted["expression"][0])
-
-
-@pytest.fixture
-async def story(mongodb_url: str, database_name: str, database: Connection, store: Store) -> AsyncIterator[Story]:
-    """The server of the examples, before the first of them."""
-    people = [Create(one) for one in resources("") if one.get("resourceType") == "Patient"]
-    await store.commit(people, datetime.now(UTC))
-    settings = Settings(
-        base_url=BASE, mongodb_url=SecretStr(mongodb_url), mongodb_database=database_name, example_data=False
-    )
-    app = create_app(settings)
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url=BASE, timeout=60) as client:
-            yield Story(client)
-
-
-def first(name: str) -> Resource:
-    """Return the first transaction Bundle of an exchange."""
-    return copy.deepcopy(bundles(name, "transaction")[0])
-
-
-async def play_e02(story: Story) -> None:
-    await story.exchange(first("E-02"), bundles("E-02", "transaction-response")[0])
-
-
-async def play_e05(story: Story) -> None:
-    await play_e02(story)
-    await story.exchange(first("E-05"), bundles("E-05", "transaction-response")[0])
-
-
-async def play_e09(story: Story) -> None:
-    await play_e05(story)
-    for sent, expected in zip(bundles("E-09", "transaction"), bundles("E-09", "transaction-response"), strict=True):
-        await story.exchange(sent, expected)
 
 
 async def test_e02_one_document(story: Story) -> None:
@@ -535,99 +388,3 @@ async def test_e12_xml(story: Story, packages: Packages, accept: str | None) -> 
     read = await story.read(body["entry"][1]["response"]["location"])
     sent["content"][0]["attachment"]["url"] = body["entry"][2]["response"]["location"].partition("/_history")[0]
     contains(read, sent)
-
-
-async def test_e13_lists(story: Story) -> None:
-    """E-13: MHD-66-01, 02, 06, 10..12, 14..18, 20, 30, 32, 34: SubmissionSets and Folders, GET and POST."""
-    await play_e09(story)
-    get, post = blocks("E-13", "http")
-    url = re.sub(r"\s+", "", re.findall(r"GET (.*?) HTTP", get, flags=re.DOTALL)[0])
-
-    assert await story.found(url) == ["9b2e4c10"]
-    expected, body = resources("E-13")[0], await story.read(url)
-    links = [one["link"][0]["url"] for one in (expected, body)]
-    assert parse_qsl(urlsplit(links[0]).query) == parse_qsl(urlsplit(links[1]).query)
-    contains(body["entry"], json.loads(story.told(json.dumps(expected["entry"]))))
-    address = re.findall(r"POST (\S+) HTTP", post)[0]
-    by_post = await story.client.post(address, content=post.strip().splitlines()[-1], headers={"content-type": FORM})
-    assert [one["resource"]["id"] for one in by_post.json()["entry"]] == [story.told("9b2e4c10")]
-
-    queries = [cells[0].strip("`") for cells in table("E-13", "Query")]
-    folder, no_source, by_identifier, superseded, nobody, unknown, bad = queries
-    assert await story.found(f"List?{folder}") == ["b7d1e930"]
-    assert await story.found(f"List?{no_source.replace('…&', 'patient=pat-1001&status=current&')}") == []
-    assert await story.found(f"List?{by_identifier}") == ["b7d1e930"]
-    assert await story.found(f"List?{superseded}") == []
-    assert await story.found(f"List?{nobody}") == []
-    assert await story.found(f"List?{unknown}") == ["b7d1e930"]
-    assert "favourite" not in (await story.read(f"List?{unknown}"))["link"][0]["url"]
-    assert (await story.get(f"List?{unknown}", prefer="handling=strict")).status_code == 400
-    response = await story.get(f"List?{bad}")
-    assert (response.status_code, issue(response)["severity"]) == (400, "error")
-
-
-BOTH = {"77aa9e04", "a91be3d7"}
-WORDS = {"both": BOTH, "none": set(), "`77aa9e04`": {"77aa9e04"}}
-
-
-async def test_e14_documents(story: Story) -> None:
-    """E-14: MHD-67-10..16, 18, 20; MHD-GEN-20..22: each row of the table."""
-    await play_e09(story)
-    start = re.findall(r"start with `GET \[base\]/(\S+)`", section("E-14"))[0]
-    master = first("E-05")["entry"][2]["resource"]["masterIdentifier"]["value"]
-    checked = 0
-    for asked, expected in table("E-14", "Added to the query"):
-        clauses = [(asked, expected.split(";")[0]), *((clause, clause) for clause in expected.split(";")[1:])]
-        for query, said in clauses:
-            word = next((word for word in WORDS if re.search(rf"(^|\s){word}", said)), "")
-            added = re.findall(r"`&?([^`]*=[^`]*)`", query)
-            if not word or not added:
-                continue
-            added[0] = added[0].replace("<masterIdentifier of E-05>", master)
-            assert set(await story.found(f"{start}&{added[0]}")) == WORDS[word], added[0]
-            checked += 1
-    assert checked >= 15
-
-
-async def test_e14_pages_and_times(story: Story) -> None:
-    """E-14: MHD-67-17, MHD-67-21: one match a page and `next`; `_lastUpdated`; an identifier among the related."""
-    await play_e09(story)
-    start = re.findall(r"start with `GET \[base\]/(\S+)`", section("E-14"))[0]
-
-    page = await story.read(f"{start}&_count=1")
-    assert (page["total"], len(page["entry"])) == (2, 1)
-    assert [link["relation"] for link in page["link"]] == ["self", "next"]
-    newer = (await story.read("DocumentReference/a91be3d7"))["meta"]["lastUpdated"]
-    assert await story.found(f"{start}&_lastUpdated=ge{newer}") == ["a91be3d7"]
-    related = renewed(first("E-02"))
-    accession = {"identifier": {"system": "urn:oid:2.999.5", "value": "ACC-2025-77"}}
-    related["entry"][1]["resource"]["context"]["related"] = [accession]
-    stored = (await story.post(related)).json()["entry"][1]["response"]["location"].split("/")[-3]
-    assert await story.found(f"{start}&related:identifier=urn:oid:2.999.5|ACC-2025-77") == [stored]
-
-
-async def test_e14_post_in_xml(story: Story, packages: Packages) -> None:
-    """E-14: MHD-67-01, MHD-GEN-02, MHD-GEN-14: a form with mixed encodings, answered as XML."""
-    await play_e09(story)
-    address = re.findall(r"POST (\S+) HTTP", blocks("E-14", "http")[0])[0]
-    form = blocks("E-14", "http")[0].strip().splitlines()[-1]
-
-    response = await story.client.post(address, content=form, headers={"content-type": FORM, "accept": XML})
-
-    body = from_xml(response.content, packages.structures)
-    assert (response.status_code, body["total"]) == (200, 2)
-    assert {one["resource"]["id"] for one in body["entry"]} == {story.told("77aa9e04"), story.told("5d0c77a1")}
-
-
-async def test_e14_warning(story: Story) -> None:
-    """E-14: MHD-67-30, MHD-66-31: an ignored parameter is told in an entry that the total does not count."""
-    expected = resources("E-14")[0]
-    url = f"{expected['link'][0]['url']}&colour=red"
-
-    body = (await story.get(url, prefer="handling=lenient")).json()
-
-    assert (body["total"], [one["search"]["mode"] for one in body["entry"]]) == (0, ["outcome"])
-    told, wanted = (one["entry"][0]["resource"]["issue"][0] for one in (body, expected))
-    assert (told["severity"], told["code"]) == (wanted["severity"], wanted["code"])
-    assert "colour" in told["diagnostics"]
-    assert parse_qsl(urlsplit(body["link"][0]["url"]).query) == parse_qsl(urlsplit(expected["link"][0]["url"]).query)
