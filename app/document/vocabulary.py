@@ -21,6 +21,7 @@ HOME_COMMUNITY_ID = f"{STRUCTURE_DEFINITION}/ihe-HomeCommunityId"
 DESIGNATION_TYPE = f"{STRUCTURE_DEFINITION}/ihe-designationType"
 INTENDED_RECIPIENT = f"{STRUCTURE_DEFINITION}/ihe-intendedRecipient"
 SOURCE_ID = f"{STRUCTURE_DEFINITION}/ihe-sourceId"
+AUTHOR_ORGANIZATION = f"{STRUCTURE_DEFINITION}/ihe-authorOrg"
 
 # SHA-1 of nothing: with size 0 it marks a document that is assembled when somebody asks for it (2:3.65.4.1.2.3).
 HASH_OF_NOTHING = "2jmj7l5rSw0yVb/vlWAYkK/YBwk="
@@ -32,3 +33,4 @@ UNKNOWN_PATIENT = "XDSUnknownPatientId"
 PATIENTS_DIFFER = "XDSPatientIdDoesNotMatch"
 DEPRECATED = "XDSRegistryDeprecatedDocumentError"
 MISSING_DOCUMENT = "XDSMissingDocument"
+INVALID_CONTENT = "InvalidDocumentContent"
