@@ -10,12 +10,14 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator, Sequence
 
+from app.document.content import same_media_type
+from app.document.elsewhere import Elsewhere
 from app.fhir.media_type import FHIR_TYPES, JSON, XML, MediaRange, quality, split
 from app.fhir.outcome import FhirError
 from app.fhir.resource import Resource, fill_in_base, parse_json
 from app.fhir.xml import to_xml
 from app.store.resources import Kept
-from app.transaction import Content, Context, RequestMessage
+from app.transaction import Content, Context, FhirJson, RequestMessage
 
 _CHARSET = "; charset=utf-8"
 
@@ -47,19 +49,58 @@ def _quality_of_fhir(accept: Sequence[MediaRange]) -> float:
     return max((one.q for one in accept if one.type in FHIR_TYPES), default=0.0)
 
 
-def raw_document(binary: Resource, kept: Kept, _: RequestMessage, context: Context) -> Content:
-    """Return the document as it was published, with the media type that it was published with."""
+def raw_document(kept: Kept, context: Context, start: int = 0, end: int | None = None) -> Content:
+    """Return the document as it was published, or its bytes from `start` up to, not including, `end`.
+
+    Raises:
+        FhirError: `not-found` (404) when the Binary has none.
+    """
     if kept.content is None:
         raise FhirError("not-found", f"`Binary/{kept.id}` has no content.", details="XDSDocumentUniqueIdError")
-    return Content(binary["contentType"], kept.content.size, context.store.content.open(kept.content))
+    chunks = context.store.content.open(kept.content, start, end)
+    return Content("application/octet-stream", kept.content.size, chunks)
 
 
-def binary_resource(binary: Resource, kept: Kept, message: RequestMessage, context: Context) -> Content:
+def place_elsewhere(binary: Resource) -> str:
+    """Return the URL on another host at which the document of `binary` lies; "" when it is here."""
+    return str(binary.get("meta", {}).get("source", ""))
+
+
+def elsewhere_binary(url: str, media_type: str) -> Resource:
+    """Return the Binary, without id, that stands for a document at `url` on another host."""
+    return {"resourceType": "Binary", "meta": {"source": url}, "contentType": media_type}
+
+
+async def fetched_document(binary: Resource, place: str, elsewhere: Elsewhere, *, is_head: bool) -> Content:
+    """Return what another host delivers for the document of `binary`.
+
+    Args:
+        is_head: only the head is of interest.
+
+    Raises:
+        FhirError: `not-found` (404) or `transient` (502), also when the host sends something else than the document.
+    """
+    media_type = str(binary["contentType"])
+    opened = await elsewhere.open(place, media_type)
+    is_other = not same_media_type(opened.media_type, media_type)
+    if is_head or is_other:
+        await opened.close()
+    if is_other:
+        text = f"The host of the document sends another media type than `{media_type}`."
+        raise FhirError("transient", text, status=502, details="XDSRepositoryError")
+    return Content(media_type, opened.size, opened.chunks)
+
+
+def reference_resource(kept: Kept, context: Context) -> FhirJson:
+    """Return the Binary of a document that lies elsewhere as a resource: without `data`, its place in `meta.source`."""
+    return FhirJson(fill_in_base(kept.json, context.base_url))
+
+
+def binary_resource(kept: Kept, document: Content, message: RequestMessage, context: Context) -> Content:
     """Return the Binary resource in the format of the answer, its `data` encoded while it is sent."""
-    content = raw_document(binary, kept, message, context)
-    head, tail = _around_data(kept, message.format, context, is_empty=content.size == 0)
-    size = len(head) + ((content.size or 0) + 2) // 3 * 4 + len(tail)
-    return Content(message.format + _CHARSET, size, _enclosed(head, content.chunks, tail))
+    head, tail = _around_data(kept, message.format, context, is_empty=document.size == 0)
+    size = None if document.size is None else len(head) + (document.size + 2) // 3 * 4 + len(tail)
+    return Content(message.format + _CHARSET, size, _enclosed(head, document.chunks, tail))
 
 
 def _around_data(kept: Kept, media_type: str, context: Context, *, is_empty: bool) -> tuple[bytes, bytes]:

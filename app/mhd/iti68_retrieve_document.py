@@ -8,44 +8,133 @@ Spec: IHE ITI TF-2:3.68 (https://profiles.ihe.net/ITI/MHD/ITI-68.html).
 
 from __future__ import annotations
 
-from app.document.representation import binary_resource, is_wrapper_wanted, raw_document
+from collections.abc import AsyncIterator
+
+from app.document.content import attachment_of
+from app.document.elsewhere import documents_elsewhere
+from app.document.file_name import content_disposition, is_shown
+from app.document.ranges import asked_parts, multipart
+from app.document.representation import (
+    binary_resource,
+    fetched_document,
+    is_wrapper_wanted,
+    place_elsewhere,
+    raw_document,
+    reference_resource,
+)
 from app.document.vocabulary import MHD, STRUCTURE_DEFINITION
 from app.fhir.outcome import HTTP_STATUS, FhirError
 from app.fhir.reference import parse as parse_reference
 from app.fhir.resource import Resource, parse_json
 from app.interaction import find, is_known, version_headers
-from app.transaction import Context, RequestMessage, ResponseMessage, Transaction, read
+from app.store.resources import Kept
+from app.transaction import Content, Context, RequestMessage, ResponseMessage, Transaction, read
+
+# A document holds health data; it is what it says it is, and depends on what was asked for.
+HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private", "Vary": "Accept"}
 
 
 async def retrieve_document(message: RequestMessage, context: Context) -> ResponseMessage:
     """Answer a Retrieve Document request (2:3.68.4.1.3 Expected Actions).
 
     Returns:
-        200 and the document with the media type that it was published with; 200 and a Binary resource when the
-        request names a FHIR format; 304 when the client has it already.
+        200 and the document with the media type that it was published with; 206 and the parts that `Range` names; 200
+        and a Binary resource when the request names a FHIR format; 304 when the client has it already; 307 when the
+        document lies elsewhere and this server does not fetch it.
 
     Raises:
-        FhirError: `not-found` (404), `deleted` (410), `not-supported` (406) when nothing acceptable can be sent.
+        FhirError: `not-found` (404), `deleted` (410), `not-supported` (406) when nothing acceptable can be sent,
+            `invalid` (416) for parts that the document does not have, `transient` (502) when another server does not
+            deliver it.
     """
     kept = await find(message, context)
     binary = parse_json(kept.json)
-    await _require_current(binary, context)
+    owner = await _owner(binary, context)
+    _require_current(owner, context)
     as_resource = is_wrapper_wanted(binary["contentType"], message.accept, message.asked_format)
-    headers = version_headers(kept) | {"X-Content-Type-Options": "nosniff", "Cache-Control": "private"}
+    headers = HEADERS if as_resource else HEADERS | _shown_as(binary, owner)
+    if kept.content is None:
+        return await _from_elsewhere(binary, headers, message, context, kept, as_resource=as_resource)
+    headers = headers | version_headers(kept)
     if is_known(message, kept):
         return ResponseMessage(304, headers=headers)
-    make = binary_resource if as_resource else raw_document
-    return ResponseMessage(200, make(binary, kept, message, context), headers)
+    if as_resource:
+        document = raw_document(kept, context)
+        return ResponseMessage(200, binary_resource(kept, document, message, context), headers)
+    return _document(str(binary["contentType"]), headers, message, context, kept)
 
 
-async def _require_current(binary: Resource, context: Context) -> None:
+def _document(
+    media_type: str, headers: dict[str, str], message: RequestMessage, context: Context, kept: Kept
+) -> ResponseMessage:
+    """Return the document as it was published, or the parts of it that are asked for.
+
+    Its bytes never change, so that its ETag is a strong one (RFC 9110, 8.8.3), and parts of it fit together.
+    """
+
+    def read(start: int, end: int) -> AsyncIterator[bytes]:
+        return raw_document(kept, context, start, end).chunks
+
+    whole = raw_document(kept, context)
+    size = whole.size or 0
+    headers |= {"ETag": headers["ETag"].removeprefix("W/"), "Accept-Ranges": "bytes"}
+    parts = asked_parts(message.method, message.headers, headers, size)
+    if not parts:
+        return ResponseMessage(200, Content(media_type, size, whole.chunks), headers)
+    if len(parts) > 1:
+        return ResponseMessage(206, multipart(parts, media_type, size, context.new_id(), read), headers)
+    start, end = parts[0].start, parts[0].end
+    headers |= {"Content-Range": parts[0].content_range(size)}
+    return ResponseMessage(206, Content(media_type, end - start, read(start, end)), headers)
+
+
+def _shown_as(binary: Resource, owner: Resource) -> dict[str, str]:
+    """Return what the document is called, and that what a browser would run is neither shown nor run (MHD-SEC-11)."""
+    media_type = str(binary["contentType"])
+    title = str(attachment_of(owner).get("title", "")) if owner else ""
+    headers = {"Content-Disposition": content_disposition(title, media_type, str(binary["id"]))}
+    return headers if is_shown(media_type) else headers | {"Content-Security-Policy": "sandbox"}
+
+
+async def _from_elsewhere(
+    binary: Resource,
+    headers: dict[str, str],
+    message: RequestMessage,
+    context: Context,
+    kept: Kept,
+    *,
+    as_resource: bool,
+) -> ResponseMessage:
+    """Return a document that lies on another host: where it is, or what that host delivers (MHD-65-58)."""
+    place, elsewhere = place_elsewhere(binary), documents_elsewhere(context.switches)
+    if not place or not elsewhere.is_listed(place):
+        raise FhirError("not-found", "The document cannot be delivered from here.", details="XDSDocumentUniqueIdError")
+    if context.switches.external_retrieval != "proxy":
+        if as_resource:
+            return ResponseMessage(200, reference_resource(kept, context), HEADERS)
+        return ResponseMessage(307, None, HEADERS | {"Location": place})
+    document = await fetched_document(binary, place, elsewhere, is_head=message.method == "HEAD")
+    body = binary_resource(kept, document, message, context) if as_resource else document
+    return ResponseMessage(200, body, headers)
+
+
+async def _owner(binary: Resource, context: Context) -> Resource:
+    """Return the DocumentReference that a document belongs to; empty when there is none."""
+    owner = parse_reference(binary.get("securityContext", {}).get("reference", ""), context.base_url)
+    if owner.kind != "literal":
+        return {}
+    try:
+        return dict(parse_json((await context.store.read(owner.resource_type, owner.id)).json))
+    except FhirError as error:
+        if error.status != 404:
+            raise
+        return {}
+
+
+def _require_current(owner: Resource, context: Context) -> None:
     """Refuse the document of a superseded DocumentReference when the deployment wants that (A-04)."""
     status = context.switches.superseded_retrieval
-    owner = parse_reference(binary.get("securityContext", {}).get("reference", ""), context.base_url)
-    if status == 200 or owner.kind != "literal":
-        return
-    document = parse_json((await context.store.read(owner.resource_type, owner.id)).json)
-    if document.get("status") == "superseded":
+    if status != 200 and owner.get("status") == "superseded":
         code = next(code for code in ("deleted", "not-found") if HTTP_STATUS[code] == status)
         raise FhirError(code, "The document was superseded.", details="XDSDocumentUniqueIdError")
 
