@@ -26,6 +26,7 @@ from pydantic import SecretStr
 from uvicorn.supervisors import Multiprocess
 
 from app.capability import MissingDefinitionError
+from app.domains import DomainsError
 from app.examples.load import load as load_examples
 from app.fhir.outcome import FhirError
 from app.main import create_app, running
@@ -52,7 +53,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = load(given)
         return _list(settings, given) if options.command == "settings" else _serve(settings)
-    except (SettingError, StartError, MongodUnavailableError, MissingDefinitionError, DoubleRouteError) as error:
+    except (
+        SettingError,
+        DomainsError,
+        StartError,
+        MongodUnavailableError,
+        MissingDefinitionError,
+        DoubleRouteError,
+    ) as error:
         print(error, file=sys.stderr)
         return 1
 

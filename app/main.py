@@ -10,12 +10,14 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from secrets import token_hex
 
 from fastapi import FastAPI
 
 from app import __version__, conformance, mhd, pdqm
 from app.capability import NAME, capabilities, require_definitions
+from app.domains import load as load_domains
 from app.fhir import packages as fhir_packages
 from app.rest.body import Limits
 from app.rest.framework_errors import add_framework_errors
@@ -35,6 +37,7 @@ from app.validation.validator import Validator
 TRANSACTIONS: tuple[Transaction, ...] = mhd.TRANSACTIONS + pdqm.TRANSACTIONS + conformance.TRANSACTIONS
 
 SWEEP_EVERY_S = 3600.0
+EXAMPLE_DOMAINS = Path(__file__).parent / "examples" / "domains.toml"
 ABANDONED_AFTER = timedelta(hours=6)  # longer than any upload takes
 
 
@@ -68,6 +71,7 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
 
     Raises:
         MissingDefinitionError: a transaction lists a search parameter that no package defines.
+        DomainsError: the file of the identifier domains is wrong.
         FhirError: `transient` (503) when MongoDB does not answer.
     """
     packages = fhir_packages.load(settings.profiles_dir)
@@ -76,6 +80,7 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
     require_definitions(everything, definitions)
     for problem in (*packages.problems, *definitions.problems):
         log.warning("profiles: %s", problem)
+    domains = load_domains(domains_file(settings), packages, settings.url)
     connection = connect(settings.mongodb_url.get_secret_value(), settings.mongodb_driver, settings.mongodb_database)
     store = Store(connection, definitions)
     sweeping = asyncio.create_task(sweep_forever(store))
@@ -92,10 +97,18 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
             new_id=new_id,
             switches=settings.switches,
             paging=Paging(settings.signing_key.encode()),
+            domains=domains,
         )
     finally:
         sweeping.cancel()
         await store.close()
+
+
+def domains_file(settings: Settings) -> Path | None:
+    """Return the file of the identifier domains; without a setting, that of the example data goes with it."""
+    if settings.domains:
+        return Path(settings.domains)
+    return EXAMPLE_DOMAINS if settings.example_data else None
 
 
 async def sweep_forever(store: Store) -> None:

@@ -23,8 +23,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.switches import (
     UNKNOWN,
+    DeprecatedQuery,
+    DeprecatedSearch,
     ExternalRetrieval,
     ExtraFormats,
+    FeedClientId,
     LocationStyle,
     MetadataLevel,
     OnConflict,
@@ -138,6 +141,24 @@ class Settings(BaseSettings):
         UNKNOWN, description="code with its system for documents that tell none, likewise"
     )
 
+    domains: str = Field("", description="file of the identifier domains; empty: those of the example data, if loaded")
+    home_country: str = Field(
+        "", pattern="^([A-Z]{2})?$", description="country whose national telephone numbers are understood, such as AT"
+    )
+    pix_target_id: bool = Field(True, description="ITI-83 answers with references to Patients too")
+    deprecated_query: DeprecatedQuery = Field(
+        "not-found", description="ITI-83 for a number that was merged away or deactivated: not-found or empty"
+    )
+    deprecated_search: DeprecatedSearch = Field(
+        "survivor", description="merged records in ITI-78: with their survivor, flagged alone, or omitted"
+    )
+    unknown_domain: Literal[404, 200] = Field(404, description="ITI-78 status when a domain filter names no domain")
+    min_search_params: bool = Field(False, description="refuse an ITI-78 search that narrows nothing")
+    remove_patient: bool = Field(True, description="ITI-104 takes conditional deletes")
+    feed_client_id: FeedClientId = Field("strict", description="`id` in a Patient fed first: strict refuses, or ignore")
+    allow_unmerge: bool = Field(False, description="a source may undo its own merge by feeding")
+    required_profile: str = Field("", description="profile that fed Patients must meet beside PIXm's, canonical URL")
+
     @property
     def url(self) -> str:
         """The public `[base]`, without a slash at the end."""
@@ -155,7 +176,7 @@ class Settings(BaseSettings):
         """The deployment's choices, as handlers see them."""
         return Switches(**{field.name: getattr(self, field.name) for field in fields(Switches)})
 
-    @field_validator("superseded_retrieval", mode="before")
+    @field_validator("superseded_retrieval", "unknown_domain", mode="before")
     @classmethod
     def _status(cls, value: Any) -> Any:
         return int(value) if isinstance(value, str) and value.isdigit() else value

@@ -21,6 +21,9 @@ ExtraFormats = Literal["off", "json", "xml", "both"]
 # FHIR R4 valueset: v3 NullFlavor, "a proper value is applicable, but not known".
 UNKNOWN = "http://terminology.hl7.org/CodeSystem/v3-NullFlavor|UNK"
 ExternalRetrieval = Literal["link", "redirect", "proxy"]
+DeprecatedQuery = Literal["not-found", "empty"]
+DeprecatedSearch = Literal["survivor", "flagged", "omitted"]
+FeedClientId = Literal["strict", "ignore"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,16 @@ class Switches:
         home_community_id: OID of the own community, `urn:oid:…`, written into what is published without one.
         target_communities: the option Target Communities: ITI-66 and ITI-67 know `targetCommunityIdList`.
         known_communities: other communities whose documents this server holds, `urn:oid:…`.
+        home_country: whose national numbers of telephones are understood, `AT`; empty: only international ones.
+        pix_target_id: ITI-83 answers with references to Patients beside identifiers.
+        deprecated_query: what ITI-83 answers to a number that was merged away or deactivated.
+        deprecated_search: a record that was merged away in an answer of ITI-78: with its survivor, alone, or left out.
+        unknown_domain: HTTP status of ITI-78 for a domain filter that names an unknown domain.
+        min_search_params: refuse an ITI-78 search that narrows nothing.
+        remove_patient: the Remove Patient Option: ITI-104 takes a conditional delete.
+        feed_client_id: an `id` in a fed Patient that is not there yet: refused, or ignored.
+        allow_unmerge: a source may undo its merge by feeding the subsumed patient without the link.
+        required_profile: canonical URL of a profile that fed Patients must meet beside PIXm's own.
         known_references: what an author or the like refers to on this server must be stored here (UnContained option).
         assign_unique_id: give a DocumentReference of ITI-105 without masterIdentifier one; else refuse it (A-13).
         fhir_document_extra_docref: formats in which a FHIR document of ITI-65 gets a DocumentReference more (A-09).
@@ -91,6 +104,16 @@ class Switches:
     home_community_id: str = ""
     target_communities: bool = False
     known_communities: tuple[str, ...] = ()
+    home_country: str = ""
+    pix_target_id: bool = True
+    deprecated_query: DeprecatedQuery = "not-found"
+    deprecated_search: DeprecatedSearch = "survivor"
+    unknown_domain: Literal[404, 200] = 404
+    min_search_params: bool = False
+    remove_patient: bool = True
+    feed_client_id: FeedClientId = "strict"
+    allow_unmerge: bool = False
+    required_profile: str = ""
     known_references: bool = True
     assign_unique_id: bool = False
     fhir_document_extra_docref: ExtraFormats = "off"

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from app.domains import Domains
 from app.fhir.media_type import MediaRange
 from app.fhir.packages import Packages
 from app.fhir.resource import Resource
@@ -40,6 +41,7 @@ class RequestMessage:
         content: documents that were taken out of the body while it arrived: the short base64 text that now
             stands in `Binary.data` -> the staged bytes.
         request_id: of this request, for log and audit.
+        client: id of the client that the caller's token names; empty when nobody asks for tokens.
     """
 
     method: str
@@ -53,6 +55,7 @@ class RequestMessage:
     resource: Resource | None = None
     content: Mapping[str, StagedContent] = field(default_factory=dict)
     request_id: str = ""
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class Context:
         new_id: a new logical id: 32 hexadecimal digits, unguessable.
         switches: the deployment's choices where IHE leaves one.
         paging: how long a page is, and the key that signs where the next one begins.
+        domains: the identifier domains that are recognised, and who feeds them.
     """
 
     store: Store
@@ -110,6 +114,7 @@ class Context:
     new_id: Callable[[], str]
     switches: Switches
     paging: Paging
+    domains: Domains
 
 
 Handler = Callable[[RequestMessage, Context], Awaitable[ResponseMessage]]
