@@ -81,12 +81,13 @@ def _lost_chunks(database: Any) -> Iterator[str]:
 
 def _keys(database: Any) -> Iterator[str]:
     """Yield keys that nobody holds, and records without a key."""
-    there = _names(database, "DocumentReference", "List")
+    described = _names(database, "DocumentReference", "List")
+    there = described | _names(database, "Patient")
     held = set()
     for key in database["unique_key"].find({}):
         holders = {key["holder"]} if "holder" in key else set(key["holders"])
         held |= holders
         if not holders or holders - there:
             yield f"a unique key is held by {holders - there or 'nobody'}"
-    for name in there - held:
+    for name in described - held:
         yield f"{name} holds no unique key"

@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from app.fhir.resource import Resource
-from tests.submissions import UNIQUE_ID, identifier, oid, submission
+from tests.submissions import UNIQUE_ID, entry, identifier, oid, submission, urn
 from tests.system.consistency import contradictions
 from tests.system.program import Program, database_of, served
 
@@ -114,3 +114,20 @@ def test_one_document_is_replaced_once(program: Program) -> None:
     assert (old["status"], old["meta"]["versionId"]) == ("superseded", "2")
     found = httpx.get(f"{program.url}/DocumentReference?patient=ida&status=current&relatesto={name}").json()
     assert found["total"] == 1
+
+
+def test_one_new_patient_is_created_once(program: Program) -> None:
+    """MHD-65-46: sources that bring the same new patient at the same time do not make two of them."""
+    system, value = "urn:oid:2.999.40.1", oid()
+    person: Resource = {"resourceType": "Patient", "identifier": [{"system": system, "value": value}]}
+    bundles = []
+    for _ in range(CLIENTS):
+        full_url = urn()
+        made = submission(b"for a newcomer", subject=full_url)
+        made["entry"].append(entry(person, full_url))
+        bundles.append(made)
+
+    answers = asyncio.run(publish_at_once(program, bundles))
+
+    assert outcomes(answers) == {(200, ""): CLIENTS}
+    assert httpx.get(f"{program.url}/Patient?identifier={system}|{value}").json()["total"] == 1
