@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
+from app.document.communities import with_home_community
 from app.document.entry import Entry, Submission, is_list_of
 from app.document.identifier import token, with_entry_uuid, with_unique_id
 from app.document.lifecycle import Stored, stored, subject_of
@@ -31,10 +32,11 @@ async def file_in_folders(submission: Submission, meaning: Meaning, publication:
     """
     for entry in submission.folders:
         resource = with_subject(renamed(entry, meaning.links), meaning.subjects[entry.index])
+        resource = with_home_community(resource, context.switches)
         known = await _known(entry, context) if entry.method == "PUT" else None
         issues = [issue async for issue in _check_members(entry, resource, known, meaning, context)]
         issues += _check_update(entry, resource, known, context.switches) if known else []
-        refuse(issues, context.switches)
+        refuse(issues)
         if known:
             publication.touch(entry, known.name, known.version)
             changed = resource | {"id": known.resource["id"], "identifier": known.resource["identifier"]}

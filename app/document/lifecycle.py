@@ -56,7 +56,7 @@ async def relate(submission: Submission, meaning: Meaning, publication: Publicat
             at = f"relatesTo[{position}].target"
             issues += [issue async for issue in _relation(entry, relation, at, meaning, publication, context)]
     issues += _patches(submission, publication, context)
-    refuse(issues, context.switches)
+    refuse(issues)
 
 
 async def _relation(

@@ -99,7 +99,7 @@ async def _subjects(
     """Return whom each entry is about; all are the same known patient (MHD-65-41, 43)."""
     about = (*submission.documents, submission.submission_set, *submission.folders)
     subjects = {entry.index: await resolve_subject(entry, links, context) for entry in about}
-    refuse(check_same_patient(subjects, {entry.index: entry for entry in about}), context.switches)
+    refuse(check_same_patient(subjects, {entry.index: entry for entry in about}))
     for entry in about:
         is_new = patient is not None and patient.kept is None and subjects[entry.index] == patient.id
         if subjects[entry.index] and not is_new:

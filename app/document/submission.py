@@ -6,9 +6,9 @@ Spec: ITI-65, 2:3.65.4.1.2 and 2:3.65.4.1.3; MHD-65-07..16, 50, 51, 97, 100, 113
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from urllib.parse import urlsplit
 
 from app.document.content import attachment_of, check_content, fingerprint, with_content
+from app.document.elsewhere import documents_elsewhere
 from app.document.entry import Entry, Submission
 from app.document.identifier import of_kind, unique_id
 from app.document.vocabulary import METADATA_ERROR, MISSING_DOCUMENT, UNIQUE_ID
@@ -20,7 +20,7 @@ from app.switches import Switches
 TWICE_IN_MESSAGE = "XDSRepositoryDuplicateUniqueIdInMessage"
 
 
-def refuse(issues: Iterable[Issue], switches: Switches) -> None:
+def refuse(issues: Iterable[Issue]) -> None:
     """Raise FhirError with all `issues` when one of them is an error (MHD-ERR-04, 06).
 
     The status is that of the first; what cannot be found, and a uniqueId twice in one message, is the
@@ -30,7 +30,7 @@ def refuse(issues: Iterable[Issue], switches: Switches) -> None:
     first = next((issue for issue in found if issue.is_error), None)
     if first is None:
         return
-    own_fault = first.code == "not-found" or first.details == TWICE_IN_MESSAGE or switches.validation_status == "400"
+    own_fault = first.code == "not-found" or first.details == TWICE_IN_MESSAGE
     raise FhirError.of(found, status=400 if own_fault else None)
 
 
@@ -129,8 +129,7 @@ def _check_elsewhere(entry: Entry, url: str, switches: Switches) -> Iterator[Iss
 
     A document that is stored here has its DocumentReference already, and nobody attaches it to another (MHD-65-59).
     """
-    parts = urlsplit(url)
-    if parts.scheme in ("http", "https") and parts.hostname in switches.external_documents:
+    if documents_elsewhere(switches).is_listed(url):
         return
     allowed = " or lies on an allowed host" if switches.external_documents else ""
     text = f"`{url[:200]}` is no document of this Bundle. A document is an entry, named by its `fullUrl`{allowed}."

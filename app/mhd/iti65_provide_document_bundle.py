@@ -40,8 +40,19 @@ async def provide_document_bundle(message: RequestMessage, context: Context) -> 
 
     Raises:
         FhirError: 400 for what is malformed, breaks its profile or cannot be resolved; 422 for what breaks a rule
-            of Document Sharing; 409 for an identifier that is in use; 412 for a condition that is not met.
+            of Document Sharing; 409 for an identifier that is in use; 412 for a condition that is not met. With the
+            switch `validation_status` 400 for the former two as well (MHD-ERR-06).
     """
+    try:
+        return await _provided(message, context)
+    except FhirError as error:
+        if context.switches.validation_status == "400" and error.status in (409, 422):
+            error.status = 400
+        raise
+
+
+async def _provided(message: RequestMessage, context: Context) -> ResponseMessage:
+    """Read the submission, and store it; as often as others come in between."""
     bundle = require_transaction_bundle(message.resource)
     level = claimed_level(bundle)
     submission = submission_of(admissible(bundle, level, context), level)
@@ -58,9 +69,9 @@ async def _published(submission: Submission, message: RequestMessage, context: C
         Overtaken: what it was read from has changed before the commit; read again, the answer may be another.
     """
     meaning = await meaning_of(submission, context)
-    refuse(check_submission(submission, meaning.links, context.switches), context.switches)
+    refuse(check_submission(submission, meaning.links, context.switches))
     contents = await staged_documents(submission, message, context)
-    refuse(check_contents(submission, meaning.links, contents, context.switches), context.switches)
+    refuse(check_contents(submission, meaning.links, contents, context.switches))
     publication = publication_of(submission, meaning, contents, context)
     await relate(submission, meaning, publication, context)
     await file_in_folders(submission, meaning, publication, context)
