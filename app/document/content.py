@@ -66,3 +66,23 @@ def fingerprint(document: Resource) -> str:
 def is_delayed(attachment: Resource) -> bool:
     """Tell whether the document is assembled when somebody asks for it (MHD-65-61)."""
     return attachment.get("size") == 0 and attachment.get("hash") == HASH_OF_NOTHING
+
+
+def with_url(document: Resource, url: str) -> Resource:
+    """Return `document` with `url` as the place of its document."""
+    return {**document, "content": [{**document["content"][0], "attachment": {**attachment_of(document), "url": url}}]}
+
+
+def is_elsewhere(document: Resource) -> bool:
+    """Tell whether the document of a DocumentReference lies on another host."""
+    return str(attachment_of(document).get("url", "")).startswith(("http://", "https://"))
+
+
+def elsewhere_binary(url: str, media_type: str) -> Resource:
+    """Return the Binary, without id, that stands for a document at `url` on another host."""
+    return {"resourceType": "Binary", "meta": {"source": url}, "contentType": media_type}
+
+
+def place_elsewhere(binary: Resource) -> str:
+    """Return the URL on another host at which the document of `binary` lies; "" when it is here."""
+    return str(binary.get("meta", {}).get("source", ""))

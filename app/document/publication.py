@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.document.content import attachment_of, fingerprint, with_content
+from app.document.communities import with_home_community
+from app.document.content import attachment_of, elsewhere_binary, fingerprint, is_elsewhere, with_content, with_url
 from app.document.entry import Entry, Submission
 from app.document.identifier import of_kind, unique_id, with_entry_uuid, with_unique_id
 from app.document.meaning import Meaning
@@ -18,7 +19,7 @@ from app.document.submission import binary_of, missing_members
 from app.document.vocabulary import ENTRY_UUID, METADATA_ERROR
 from app.fhir.bundle import Links, Written
 from app.fhir.outcome import FhirError, Issue
-from app.fhir.resource import Resource, fill_in_base, instant, parse_json
+from app.fhir.resource import BASE, Resource, fill_in_base, instant, parse_json
 from app.store.change import Change, Create, Require, Update
 from app.store.content import StagedContent
 from app.store.resources import Kept
@@ -128,12 +129,14 @@ def publication_of(
         publication.patient(submission.patient, meaning.patient)
     for entry in (submission.submission_set, *submission.documents):
         resource = with_subject(renamed(entry, links), meaning.subjects[entry.index])
-        resource = with_entry_uuid(resource, context.new_id())
+        resource = with_home_community(with_entry_uuid(resource, context.new_id()), context.switches)
         if entry is submission.submission_set:
             resource = with_unique_id(resource, context.new_id())
             resource = _with_members(resource, submission, links)
         elif binary := binary_of(entry, submission, links):
             resource = with_content(resource, contents[binary.index])
+        elif is_elsewhere(resource) and context.switches.external_retrieval != "link":
+            resource = _led_through_here(resource, publication, context)
         publication.create(entry, resource, keys_of(resource, warn=context.switches.unique_id_conflict == "warn"))
     for binary in submission.binaries:
         owner = next(one for one in submission.documents if binary_of(one, submission, links) is binary)
@@ -163,6 +166,20 @@ def _binary(entry: Entry, owner: Entry, links: Links) -> Resource:
     resource = renamed(entry, links)
     resource.pop("data", None)
     return {**resource, "securityContext": {"reference": links.new_name(owner.full_url, "")}}
+
+
+def _led_through_here(document: Resource, publication: Publication, context: Context) -> Resource:
+    """Return a DocumentReference whose document is asked for here, and add the Binary that knows where it is.
+
+    The choice is made when it is published, so that what was told to somebody stays true (MHD-65-58).
+    """
+    attachment, new_id = attachment_of(document), context.new_id()
+    binary = elsewhere_binary(attachment["url"], attachment["contentType"]) | {
+        "id": new_id,
+        "securityContext": {"reference": f"DocumentReference/{document['id']}"},
+    }
+    publication.changes[f"Binary/{new_id}"] = Create(binary)
+    return with_url(document, f"{BASE}/Binary/{new_id}")
 
 
 def with_subject(resource: Resource, patient: str) -> Resource:

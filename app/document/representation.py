@@ -61,16 +61,6 @@ def raw_document(kept: Kept, context: Context, start: int = 0, end: int | None =
     return Content("application/octet-stream", kept.content.size, chunks)
 
 
-def place_elsewhere(binary: Resource) -> str:
-    """Return the URL on another host at which the document of `binary` lies; "" when it is here."""
-    return str(binary.get("meta", {}).get("source", ""))
-
-
-def elsewhere_binary(url: str, media_type: str) -> Resource:
-    """Return the Binary, without id, that stands for a document at `url` on another host."""
-    return {"resourceType": "Binary", "meta": {"source": url}, "contentType": media_type}
-
-
 async def fetched_document(binary: Resource, place: str, elsewhere: Elsewhere, *, is_head: bool) -> Content:
     """Return what another host delivers for the document of `binary`.
 

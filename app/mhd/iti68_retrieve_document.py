@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from app.document.content import attachment_of
+from app.document.content import attachment_of, place_elsewhere
 from app.document.elsewhere import documents_elsewhere
 from app.document.file_name import content_disposition, is_shown
 from app.document.ranges import asked_parts, multipart
@@ -18,7 +18,6 @@ from app.document.representation import (
     binary_resource,
     fetched_document,
     is_wrapper_wanted,
-    place_elsewhere,
     raw_document,
     reference_resource,
 )
