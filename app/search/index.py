@@ -62,6 +62,8 @@ def _targets(definitions: Definitions, values: list[Any], container: Resource, d
 
 
 def _target(definitions: Definitions, value: Resource, container: Resource, depth: int) -> Terms:
+    if "resourceType" in value:  # a Bundle's first entry, for `composition` and `message`
+        return _index(definitions, value, value, depth + 1) if depth < MAX_DEPTH else {}
     text = value.get("reference", "")
     found = contained(text, container) if text.startswith("#") and depth < MAX_DEPTH else None
     terms = _index(definitions, found, container, depth + 1) if found else {}

@@ -171,3 +171,11 @@ def test_what_no_target_can_have_finds_nothing(definitions: Definitions) -> None
     pairs = [("subject.family", "x"), ("subject.device-name", "y")]
     query = parse(definitions, "DocumentReference", pairs, base_url="", strict=True)
     assert query.criterion == NOTHING
+
+
+def test_a_bundle_is_found_by_its_first_entry(definitions: Definitions) -> None:
+    """bundle.html#search: `composition` and `message` name the first entry itself, which is no Reference."""
+    identifier = [{"system": "urn:x", "value": "1"}]
+    entry = {"resource": {"resourceType": "Patient", "identifier": identifier, "gender": "male"}}
+    terms = index(definitions, {"resourceType": "Bundle", "type": "searchset", "entry": [entry]})
+    assert "urn:x|1" in terms["composition:target"][0]["identifier"]
