@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -17,7 +18,7 @@ from app.fhir.resource import Resource, to_json
 from app.fhir.xml import to_xml
 from tests.submissions import changed, entry, sha1, submission, submission_set, urn
 from tests.system.conftest import Curl
-from tests.system.program import Program, database_of, records, served
+from tests.system.program import Program, database_of, records, served, wait_until
 
 JSON, XML = "application/fhir+json", "application/fhir+xml"
 
@@ -154,6 +155,18 @@ def test_refused_body(server: Program, shared_folder: Path, curl: Curl, name: st
 
     assert (answer.status, answer.json()["issue"][0]["code"]) == (status, code), answer.body
     assert after == before
+
+
+def test_client_that_goes_away_leaves_nothing(server: Program, shared_folder: Path) -> None:
+    """MHD-65-20, MHD-65-21: half of a submission, then silence: what had arrived is removed."""
+    body = to_json(letter())
+    head = f"POST /fhir HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with database_of(shared_folder) as database:
+        before = records(database)
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(head.encode() + body[: len(body) // 2])
+            wait_until(lambda: records(database)["content_chunk"] > before["content_chunk"])
+        wait_until(lambda: records(database) == before)
 
 
 LIMIT = 4_000_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +12,11 @@ from pathlib import Path
 
 import httpx
 import orjson
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from tests.submissions import submission
-from tests.system.program import Program, is_gone, served, wait_until
+from tests.system.program import PROJECT, Program, command, environment, is_gone, served, wait_until
 
 
 @contextmanager
@@ -63,6 +65,39 @@ def test_asked_to_end_it_answers_first(folder: Path, number: int, workers: str) 
     location = orjson.loads(received.partition(b"\r\n\r\n")[2])["entry"][2]["response"]["location"]
     with served(folder) as program:
         assert httpx.get(f"{program.root}{httpx.URL(location).path}").content == b"in flight"
+
+
+def test_download_in_flight_is_finished(folder: Path) -> None:
+    """Issue 1, section 3: graceful shutdown: a document on its way arrives whole."""
+    document = b"0123456789abcdef" * 3_750_000
+    with served(folder) as program, httpx.Client(timeout=60) as client:
+        sent = submission(document, subject="Patient/ida")
+        answer = client.post(program.url, json=sent, headers={"content-type": "application/fhir+json"})
+        with client.stream("GET", answer.json()["entry"][2]["response"]["location"]) as arriving:
+            pieces = arriving.iter_raw()
+            received = [next(pieces)]
+            program.send(signal.SIGTERM)
+            wait_until(lambda: "Shutting down" in program.log.read_text())
+            received += pieces
+        assert program.process.wait(60) == 0
+    assert b"".join(received) == document
+
+
+def test_start_that_is_broken_off(folder: Path) -> None:
+    """Issue 1, section 2: asked to end before it is ready, it takes its mongod along; the next start is fine."""
+    line = command("serve", "--port", "0", "--data", str(folder))
+    with subprocess.Popen(
+        line, cwd=PROJECT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as early:
+        wait_until(lambda: psutil.Process(early.pid).children() != [])
+        children = psutil.Process(early.pid).children()
+        early.terminate()
+        output, errors = early.communicate(timeout=60)
+    assert (early.returncode, output) == (0, b"")
+    assert b"Traceback" not in errors
+    assert all(is_gone(one) for one in children)
+    with served(folder) as program:
+        assert httpx.get(f"{program.url}/Patient/ida").status_code == 200
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
