@@ -57,6 +57,12 @@ def with_content(document: Resource, content: StagedContent) -> Resource:
     return {**document, "content": [{**document["content"][0], "attachment": attachment}]}
 
 
+def without_content(document: Resource) -> Resource:
+    """Return `document` without hash and size."""
+    attachment = {name: value for name, value in attachment_of(document).items() if name not in ("hash", "size")}
+    return {**document, "content": [{**document["content"][0], "attachment": attachment}]}
+
+
 def fingerprint(document: Resource) -> str:
     """Return what tells documents of one uniqueId apart: hash and size (MHD-65-112)."""
     attachment = attachment_of(document)

@@ -5,6 +5,7 @@ Spec: ITI-65, 2:3.65.4.1.2, the slices of the ProvideBundle profiles.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.document.vocabulary import FOLDER, LIST_TYPES, METADATA_ERROR
@@ -14,7 +15,11 @@ from app.fhir.resource import Resource
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of a Bundle: its place, its request and its resource."""
+    """One entry of a Bundle: its index, its request and its resource.
+
+    Attributes:
+        place: FHIRPath of the resource in a request that is no transaction.
+    """
 
     index: int
     full_url: str
@@ -23,11 +28,12 @@ class Entry:
     resource: Resource
     if_match: str = ""
     if_none_exist: str = ""
+    place: str = ""
 
     @property
     def expression(self) -> str:
-        """FHIRPath of the entry's resource."""
-        return f"Bundle.entry[{self.index}].resource"
+        """FHIRPath of the entry's resource: where it stands when the request is no Bundle of entries."""
+        return self.place or f"Bundle.entry[{self.index}].resource"
 
     def issue(self, code: str, diagnostics: str, element: str = "", details: str = METADATA_ERROR) -> Issue:
         """Return an issue at `element` of the entry's resource."""
@@ -56,6 +62,24 @@ class Submission:
     patches: tuple[Entry, ...]
     fhir_documents: tuple[Entry, ...]
     patient: Entry | None
+
+    def replaced(self, changed: Mapping[int, Entry]) -> Submission:
+        """Return the same submission with the entries in `changed`, by index, in place of what they were."""
+
+        def new(entry: Entry) -> Entry:
+            return changed.get(entry.index, entry)
+
+        return Submission(
+            self.level,
+            tuple(map(new, self.entries)),
+            new(self.submission_set),
+            tuple(map(new, self.documents)),
+            tuple(map(new, self.binaries)),
+            tuple(map(new, self.folders)),
+            tuple(map(new, self.patches)),
+            tuple(map(new, self.fhir_documents)),
+            new(self.patient) if self.patient else None,
+        )
 
     def by_full_url(self, full_url: str) -> Entry | None:
         """Return the entry called `full_url`."""

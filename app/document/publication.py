@@ -5,17 +5,26 @@ Spec: ITI-65, 2:3.65.4.1.3; MHD-65-20..28, 32, 54, 56, 64, 96, 100, 115, 116, 12
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from app.document.communities import with_home_community
-from app.document.content import attachment_of, elsewhere_binary, fingerprint, is_elsewhere, with_content, with_url
+from app.document.content import (
+    attachment_of,
+    elsewhere_binary,
+    fingerprint,
+    is_elsewhere,
+    with_content,
+    with_url,
+    without_content,
+)
 from app.document.entry import Entry, Submission
+from app.document.fhir_document import bundle_record, fingerprint_of, media_type_of, warnings_about
 from app.document.identifier import of_kind, unique_id, with_entry_uuid, with_unique_id
 from app.document.meaning import Meaning
 from app.document.patients import PatientEntry
-from app.document.submission import binary_of, missing_members
+from app.document.submission import content_of, missing_members, owner_of
 from app.document.vocabulary import ENTRY_UUID, METADATA_ERROR
 from app.fhir.bundle import Links, Written
 from app.fhir.outcome import FhirError, Issue
@@ -57,6 +66,31 @@ class Publication:
         self.names[entry.index] = name
         document = resource if resource["resourceType"] == "DocumentReference" else None
         self.claims.update((key, (entry, document)) for key in (*keys.unique, *(key for key, _ in keys.shared)))
+
+    def add(self, resource: Resource, keys: Keys | None = None, content: StagedContent | None = None) -> None:
+        """Add a new record that no entry of the request is about; `resource` has its id."""
+        keys = keys or Keys()
+        name = f"{resource['resourceType']}/{resource['id']}"
+        self.changes[name] = Create(resource, content, keys.unique, keys.shared)
+
+    def created(self, name: str) -> Resource:
+        """Return the new record `name`."""
+        change = self.changes[name]
+        if not isinstance(change, Create):
+            raise TypeError(f"{name} is not new")
+        return change.resource
+
+    def claim(self, entry: Entry, keys: Sequence[str]) -> None:
+        """Let the new record of `entry` hold `keys` as well; who comes second is `Overtaken`."""
+        name = self.names[entry.index]
+        change = self.changes[name]
+        if isinstance(change, Create) and keys:
+            self.changes[name] = replace(change, unique=(*change.unique, *keys))
+
+    def warn(self, entry: Entry, issues: Iterable[Issue]) -> None:
+        """Add `issues`, which are no errors, to the outcome of `entry`."""
+        if found := list(issues):
+            self.warnings.setdefault(entry.index, []).extend(found)
 
     def touch(self, entry: Entry, name: str, version: int) -> None:
         """Say that `entry` is about the stored record `name`, which is at `version`.
@@ -112,6 +146,7 @@ class Publication:
         record = kept.get(name) or self.unchanged[name]
         status = 201 if isinstance(self.changes.get(name), Create) else 200
         warnings = tuple(self.warnings.get(entry.index, ()))
+        shown_at = "" if record.resource_type == "Bundle" else shown_at  # its document is left out, as a Binary's is
         resource = parse_json(fill_in_base(record.json, shown_at)) if shown_at else None
         return Written(status, record.resource_type, record.id, record.version, record.updated, warnings, resource)
 
@@ -128,19 +163,28 @@ def publication_of(
     if submission.patient and meaning.patient:
         publication.patient(submission.patient, meaning.patient)
     for entry in (submission.submission_set, *submission.documents):
+        identity = ""
         resource = with_subject(renamed(entry, links), meaning.subjects[entry.index])
         resource = with_home_community(with_entry_uuid(resource, context.new_id()), context.switches)
         if entry is submission.submission_set:
             resource = with_unique_id(resource, context.new_id())
             resource = _with_members(resource, submission, links)
-        elif binary := binary_of(entry, submission, links):
-            resource = with_content(resource, contents[binary.index])
+        elif holder := content_of(entry, submission, links):
+            resource = with_content(resource, contents[holder.index])
+            identity = fingerprint_of(holder.resource) if holder in submission.fhir_documents else ""
+            if identity and context.switches.fhir_document_extra_docref != "off":
+                resource = without_content(resource)
         elif is_elsewhere(resource) and context.switches.external_retrieval != "link":
             resource = _led_through_here(resource, publication, context)
-        publication.create(entry, resource, keys_of(resource, warn=context.switches.unique_id_conflict == "warn"))
-    for binary in submission.binaries:
-        owner = next(one for one in submission.documents if binary_of(one, submission, links) is binary)
-        publication.create(binary, _binary(binary, owner, links), Keys(), contents[binary.index])
+        warn = context.switches.unique_id_conflict == "warn"
+        publication.create(entry, resource, keys_of(resource, identity, warn=warn))
+    for holder in (*submission.binaries, *submission.fhir_documents):
+        owner = owner_of(holder, submission, links)
+        is_native = holder in submission.fhir_documents
+        kept = _bundle(holder, owner, links) if is_native else _binary(holder, owner, links)
+        publication.create(holder, kept, Keys(), contents[holder.index])
+        if is_native:
+            publication.warn(owner, warnings_about(owner, holder))
     for index, issue in meaning.warnings:
         publication.warnings.setdefault(index, []).append(issue)
     return publication
@@ -166,6 +210,12 @@ def _binary(entry: Entry, owner: Entry, links: Links) -> Resource:
     resource = renamed(entry, links)
     resource.pop("data", None)
     return {**resource, "securityContext": {"reference": links.new_name(owner.full_url, "")}}
+
+
+def _bundle(entry: Entry, owner: Entry, links: Links) -> Resource:
+    """Return what the record of a FHIR document says of it."""
+    record_id, owner_name = ((links.new_name(one.full_url, "") or "") for one in (entry, owner))
+    return bundle_record(entry.resource, record_id.partition("/")[2], media_type_of(owner), owner_name)
 
 
 def _led_through_here(document: Resource, publication: Publication, context: Context) -> Resource:
@@ -199,12 +249,13 @@ class Keys:
     shared: tuple[tuple[str, str], ...] = ()
 
 
-def keys_of(resource: Resource, *, warn: bool) -> Keys:
+def keys_of(resource: Resource, identity: str = "", *, warn: bool) -> Keys:
     """Return the keys of `resource`: its entryUUID and its uniqueId (MHD-65-112..115).
 
     Two DocumentReferences may share a uniqueId when their documents are the same; a List shares its with nobody.
 
     Args:
+        identity: what tells documents of one uniqueId apart; empty: hash and size.
         warn: uniqueIds need not be unique here.
     """
     entry_uuid, identifier = of_kind(resource, ENTRY_UUID), unique_id(resource)
@@ -213,7 +264,7 @@ def keys_of(resource: Resource, *, warn: bool) -> Keys:
         return Keys(tuple(unique))
     key = f"uniqueId {identifier.get('system', '')}|{identifier['value']}"
     if resource["resourceType"] == "DocumentReference":
-        return Keys(tuple(unique), ((key, fingerprint(resource)),))
+        return Keys(tuple(unique), ((key, identity or fingerprint(resource)),))
     return Keys((*unique, key))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from app.document.content import attachment_of, check_content, fingerprint, with_content
 from app.document.elsewhere import documents_elsewhere
 from app.document.entry import Entry, Submission
+from app.document.fhir_document import check_fhir_document, fingerprint_of
 from app.document.identifier import of_kind, unique_id
 from app.document.vocabulary import METADATA_ERROR, MISSING_DOCUMENT, UNIQUE_ID
 from app.fhir.bundle import Links
@@ -36,9 +37,8 @@ def refuse(issues: Iterable[Issue]) -> None:
 
 def check_submission(submission: Submission, links: Links, switches: Switches) -> Iterator[Issue]:
     """What can be told from the entries alone, before any document is looked at."""
-    if submission.fhir_documents:
-        yield from check_no_fhir_documents(submission)
-        return
+    if submission.fhir_documents and not switches.fhir_documents:
+        require_no_fhir_documents(submission)
     yield from check_requests(submission)
     yield from check_documents_are_there(submission)
     if switches.require_submissionset_unique_id:
@@ -47,13 +47,18 @@ def check_submission(submission: Submission, links: Links, switches: Switches) -
         yield from check_members(submission, links)
     yield from check_same_unique_id(submission)
     yield from check_documents(submission, links, switches)
+    yield from check_fhir_documents(submission, links)
 
 
-def check_no_fhir_documents(submission: Submission) -> Iterator[Issue]:
-    """A FHIR document as an entry of its own needs an option that is not offered (MHD-OPT-31)."""
-    for entry in submission.fhir_documents:
-        text = "A FHIR document is not taken as a Bundle entry here; send it as a Binary."
-        yield entry.issue("not-supported", text, "", "FHIRDocumentNotSupported")
+def require_no_fhir_documents(submission: Submission) -> None:
+    """Refuse FHIR documents as entries of their own, for which the option is off (MHD-OPT-31).
+
+    Raises:
+        FhirError: `not-supported` (422, as the error table has it), `FHIRDocumentNotSupported`.
+    """
+    text = "A FHIR document is not taken as a Bundle entry here; send it as a Binary."
+    issues = [entry.issue("not-supported", text, "", "FHIRDocumentNotSupported") for entry in submission.fhir_documents]
+    raise FhirError.of(issues, status=422)
 
 
 def check_requests(submission: Submission) -> Iterator[Issue]:
@@ -114,14 +119,22 @@ def check_documents(submission: Submission, links: Links, switches: Switches) ->
     """Each document has its DocumentReference, and each DocumentReference its document (MHD-65-50, 51)."""
     meant = set()
     for entry in submission.documents:
-        if binary := binary_of(entry, submission, links):
-            meant.add(binary.index)
+        if holder := content_of(entry, submission, links):
+            meant.add(holder.index)
         else:
             yield from _check_elsewhere(entry, str(attachment_of(entry.resource)["url"]), switches)
-    for binary in submission.binaries:
-        if binary.index not in meant:
+    for holder in (*submission.binaries, *submission.fhir_documents):
+        if holder.index not in meant:
             text = "No DocumentReference of this Bundle points to this document."
-            yield binary.issue("business-rule", text, "", "XDSMissingDocumentMetadata")
+            yield holder.issue("business-rule", text, "", "XDSMissingDocumentMetadata")
+
+
+def check_fhir_documents(submission: Submission, links: Links) -> Iterator[Issue]:
+    """Each Bundle is a FHIR document, and its DocumentReference says so (MHD-OPT-30, 32)."""
+    for entry in submission.documents:
+        holder = content_of(entry, submission, links)
+        if holder and holder in submission.fhir_documents:
+            yield from check_fhir_document(entry, holder)
 
 
 def _check_elsewhere(entry: Entry, url: str, switches: Switches) -> Iterator[Issue]:
@@ -142,16 +155,19 @@ def check_contents(
     """What a DocumentReference says of its document is true of it, and no uniqueId names two things.
 
     Args:
-        contents: index of a Binary entry -> its document.
+        contents: index of the entry that holds a document -> the document.
     """
     fingerprints = {submission.submission_set.index: "SubmissionSet"}
     fingerprints |= {folder.index: f"Folder {folder.index}" for folder in submission.folders}
     for entry in submission.documents:
-        document = entry.resource
-        if binary := binary_of(entry, submission, links):
-            yield from check_content(entry, binary, contents[binary.index])
-            document = with_content(document, contents[binary.index])
-        fingerprints[entry.index] = fingerprint(document)
+        holder = content_of(entry, submission, links)
+        if holder is None:
+            fingerprints[entry.index] = fingerprint(entry.resource)
+        elif holder in submission.fhir_documents:
+            fingerprints[entry.index] = fingerprint_of(holder.resource)
+        else:
+            yield from check_content(entry, holder, contents[holder.index])
+            fingerprints[entry.index] = fingerprint(with_content(entry.resource, contents[holder.index]))
     if switches.unique_id_conflict == "reject":
         yield from check_unique_ids(submission, fingerprints)
 
@@ -175,9 +191,15 @@ def check_unique_ids(submission: Submission, fingerprints: Mapping[int, str]) ->
             yield entry.issue("duplicate", text, element, TWICE_IN_MESSAGE)
 
 
-def binary_of(document: Entry, submission: Submission, links: Links) -> Entry | None:
-    """Return the Binary entry that the attachment of `document` means."""
+def content_of(document: Entry, submission: Submission, links: Links) -> Entry | None:
+    """Return the entry, a Binary or a FHIR document, that the attachment of `document` means."""
     name = links.new_name(str(attachment_of(document.resource)["url"]), document.full_url)
     if name is None:
         return None
-    return next((one for one in submission.binaries if links.new_name(one.full_url, "") == name), None)
+    holders = (*submission.binaries, *submission.fhir_documents)
+    return next((one for one in holders if links.new_name(one.full_url, "") == name), None)
+
+
+def owner_of(holder: Entry, submission: Submission, links: Links) -> Entry:
+    """Return the first DocumentReference whose document is in the entry `holder`; `check_submission` made sure."""
+    return next(one for one in submission.documents if content_of(one, submission, links) is holder)

@@ -118,14 +118,18 @@ class Links:
 
         Spec: FHIR R4 bundle.html#references.
         """
-        absolute = link
-        if _RELATIVE.fullmatch(link) and (base := _RESTFUL_URL.fullmatch(full_url)):
-            absolute = f"{base['base']}/{link}"
+        absolute = self.absolute(link, full_url)
         if (name := self._names.get(absolute)) is not None:
             return name
         path, history, version = absolute.partition("/_history/")
         name = self._names.get(path) if history else None
         return f"{name}/_history/{version}" if name is not None else None
+
+    def absolute(self, link: str, full_url: str) -> str:
+        """Return `link` as a URL where it is relative to the base of a RESTful `full_url`; any other as it is."""
+        if _RELATIVE.fullmatch(link) and (base := _RESTFUL_URL.fullmatch(full_url)):
+            return f"{base['base']}/{link}"
+        return link
 
     def rewritten(self, resource: Resource, full_url: str) -> Resource:
         """Return a copy of `resource` in which every link to an entry carries the entry's new name.
