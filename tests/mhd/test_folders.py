@@ -115,7 +115,7 @@ async def test_folder_for_stored_documents(client: httpx.AsyncClient, publish: P
 
 
 async def test_folder_and_document_together(client: httpx.AsyncClient, publish: Publish) -> None:
-    """MHD-65-90, MHD-65-24, MHD-65-8: a Folder may hold a document of the same Bundle."""
+    """MHD-65-90, MHD-65-24, MHD-65-08: a Folder may hold a document of the same Bundle."""
     made, full_url = submission(), urn()
     made["entry"].insert(0, entry(folder(made["entry"][1]["fullUrl"]), full_url))
     made["entry"][1]["resource"]["entry"].append({"item": {"reference": full_url}})

@@ -12,14 +12,16 @@ from typing import Any
 import httpx
 import pytest
 
+from app.fhir.packages import Packages
+from app.fhir.resource import parse_json
 from app.store.change import Delete
 from app.store.resources import Store
-from tests.mhd.conftest import Count, Publish, details, issue, locations
+from app.validation.validator import Validator
+from tests.mhd.conftest import Count, Publish, issue, locations
 from tests.mhd.test_folders import creating, folder
-from tests.submissions import SD, changed, concept, minimal, oid, submission
+from tests.submissions import SD, changed, concept, minimal, submission
 
-JSON, XML = "application/fhir+json", "application/fhir+xml"
-UTF8 = "; charset=utf-8"
+JSON = "application/fhir+json"
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
@@ -36,27 +38,6 @@ async def test_nothing_is_changed_directly(
     assert (response.status_code, issue(response)["code"]) == (405, "not-supported")
     assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD"}
     assert await counts() == before
-
-
-@pytest.mark.parametrize("path", ["DocumentReference", "List", "Binary", "Patient"])
-async def test_nothing_is_created_directly(client: httpx.AsyncClient, patients: None, counts: Count, path: str) -> None:
-    """MHD-OPT-22, MHD-GEN-10: Simplified Publish is not offered, and a POST to a type stores nothing."""
-    before = await counts()
-    sent = submission()["entry"][1]["resource"]
-
-    response = await client.post(path, json=sent, headers={"content-type": JSON})
-
-    assert response.status_code in (404, 405)
-    assert issue(response)["severity"] == "error"
-    assert await counts() == before
-
-
-async def test_generate_metadata_is_not_offered(client: httpx.AsyncClient, counts: Count) -> None:
-    """MHD-OPT-22: an option that is off answers with an OperationOutcome."""
-    response = await client.post("DocumentReference/$generate-metadata", json={}, headers={"content-type": JSON})
-
-    assert response.status_code in (404, 405)
-    assert issue(response)["severity"] == "error"
 
 
 # Elements that the Minimal level leaves open, with a value each.
@@ -289,39 +270,6 @@ async def test_document_is_never_rewritten(client: httpx.AsyncClient, publish: P
     assert (await client.get(stored)).content == document
 
 
-async def test_fhir_document_as_an_entry_is_refused_by_name(publish: Publish, counts: Count) -> None:
-    """MHD-OPT-31: without the option FHIR Documents Publish."""
-    made = submission()
-    made["entry"][2]["resource"] = {
-        "resourceType": "Bundle",
-        "type": "document",
-        "identifier": {"system": "urn:ietf:rfc:3986", "value": oid()},
-        "timestamp": "2025-03-14T16:05:00Z",
-        "entry": [
-            {
-                "fullUrl": "urn:uuid:5d0c77a1-0000-4000-8000-000000000001",
-                "resource": {
-                    "resourceType": "Composition",
-                    "status": "final",
-                    "type": concept("http://loinc.org", "18842-5"),
-                    "date": "2025-03-14",
-                    "author": [{"display": "An invented author"}],
-                    "title": "An invented letter",
-                },
-            }
-        ],
-    }
-    made["entry"][2]["request"]["url"] = "Bundle"
-    before = await counts()
-
-    response = await publish(made)
-
-    assert response.status_code in (400, 422), response.text
-    assert [details(one) for one in response.json()["issue"]] == ["FHIRDocumentNotSupported"]
-    assert issue(response)["expression"] == ["Bundle.entry[2].resource"]
-    assert await counts() == before
-
-
 async def test_codes_are_not_checked_against_lists_nobody_configured(publish: Publish) -> None:
     """MHD-PR-12: preferred and example bindings bind nobody, and a display is never compared."""
     national = {"coding": [{"system": "https://national.example/codes", "code": "LETTER", "display": "Whatever"}]}
@@ -373,3 +321,19 @@ async def test_if_match_of_an_entry(
     assert response.status_code == status, response.text
     assert (await client.get(old)).json()["meta"]["versionId"] == ("2" if status == 200 else "1")
     assert (await counts() == before) == (status == 412)
+
+
+async def test_answers_meet_their_profiles(client: httpx.AsyncClient, publish: Publish, packages: Packages) -> None:
+    """MHD-PR-31, MHD-PR-32, MHD-65-124: the informative profiles of the answers to ITI-65, ITI-66 and ITI-67."""
+    answers = {
+        "ProvideDocumentBundleResponse": await publish(submission()),
+        "FindDocumentReferencesResponseMessage": await client.get("DocumentReference?patient=p1&status=current"),
+        "FindDocumentReferencesComprehensiveResponseMessage": await client.get("DocumentReference?patient=p1"),
+        "FindDocumentListsResponseMessage": await client.get("List?patient=p1&code=submissionset&status=current"),
+    }
+    validator = Validator(packages)
+
+    for name, answer in answers.items():
+        assert answer.json()["entry"]
+        found = validator.validate(parse_json(answer.content), f"{SD}/IHE.MHD.{name}")
+        assert [one for one in found if one.is_error] == [], name

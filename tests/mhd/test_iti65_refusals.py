@@ -375,7 +375,7 @@ async def test_document_of_another_patient_cannot_be_attached(
 
 
 async def test_document_elsewhere_needs_an_allowed_host(mongodb_url: str, database_name: str, publish: Publish) -> None:
-    """MHD-65-58, MHD-65-60, MHD-65-61, MHD-67-35: on an allowed host, with or without hash and size, unchanged."""
+    """MHD-65-58, MHD-65-60, MHD-65-61, MHD-67-35, MHD-MHDS-08: on an allowed host, with or without hash and size, unchanged."""
     url = "https://archive.example/documents/7?part=1"
     made = changed(submission(), "entry.1.resource.content.0.attachment.url", url)
     del made["entry"][2]

@@ -212,7 +212,7 @@ async def test_form_of_the_answer(client: httpx.AsyncClient, names: dict[str, st
 
 
 async def test_nothing_found(client: httpx.AsyncClient, names: dict[str, str]) -> None:
-    """MHD-66-30, MHD-66-34: no match is 200, and an unknown patient looks like one who has no Lists."""
+    """MHD-66-30, MHD-66-34, MHD-MHDS-09: no match is 200, and an unknown patient looks like one who has no Lists."""
     answers = [(await client.get(f"List?patient={one}&code=folder")).json() for one in ("p2", "nobody")]
 
     for answer in answers:

@@ -16,7 +16,7 @@ import pytest
 from app.fhir.resource import Resource
 from tests.mhd.conftest import DOMAIN, Count, Publish, details, issue, locations, served
 from tests.mhd.test_folders import creating, folder
-from tests.submissions import UNIQUE_ID, changed, entry, identifier, minimal, oid, sha1, submission, urn
+from tests.submissions import UNIQUE_ID, changed, concept, entry, identifier, minimal, oid, sha1, submission, urn
 
 FHIR_JSON = {"content-type": "application/fhir+json"}
 
@@ -242,3 +242,49 @@ async def test_failed_precondition_is_412(publish: Publish) -> None:
     made = changed(submission(), "entry.1.resource.subject", reference)
 
     assert (await publish(changed(made, "entry.0.resource.subject", reference))).status_code == 412
+
+
+async def test_fhir_document_as_an_entry_is_refused_by_name(switched: Switched, counts: Count) -> None:
+    """MHD-OPT-31: without the option FHIR Documents Publish."""
+    made = submission()
+    made["entry"][2]["resource"] = {
+        "resourceType": "Bundle",
+        "type": "document",
+        "identifier": {"system": "urn:ietf:rfc:3986", "value": oid()},
+        "timestamp": "2025-03-14T16:05:00Z",
+        "entry": [
+            {
+                "fullUrl": "urn:uuid:5d0c77a1-0000-4000-8000-000000000001",
+                "resource": {
+                    "resourceType": "Composition",
+                    "status": "final",
+                    "type": concept("http://loinc.org", "18842-5"),
+                    "date": "2025-03-14",
+                    "author": [{"display": "An invented author"}],
+                    "title": "An invented letter",
+                },
+            }
+        ],
+    }
+    made["entry"][2]["request"]["url"] = "Bundle"
+    before = await counts()
+
+    response = await post(await switched(fhir_documents=False), made)
+
+    assert response.status_code in (400, 422), response.text
+    assert [details(one) for one in response.json()["issue"]] == ["FHIRDocumentNotSupported"]
+    assert issue(response)["expression"] == ["Bundle.entry[2].resource"]
+    assert await counts() == before
+
+
+@pytest.mark.parametrize("path", ["DocumentReference", "List", "Binary", "DocumentReference/$generate-metadata"])
+async def test_what_is_off_is_not_offered(switched: Switched, counts: Count, path: str) -> None:
+    """MHD-OPT-22, MHD-GEN-10: without its option a POST is answered with an OperationOutcome, and stores nothing."""
+    client = await switched(simplified_publish=False, generate_metadata=False)
+    before = await counts()
+
+    response = await client.post(path, json=submission()["entry"][1]["resource"], headers=FHIR_JSON)
+
+    assert response.status_code in (404, 405)
+    assert issue(response)["severity"] == "error"
+    assert await counts() == before
