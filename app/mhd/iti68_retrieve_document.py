@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 
 from app.document.content import attachment_of, place_elsewhere
 from app.document.elsewhere import documents_elsewhere
+from app.document.fhir_forms import in_other_form, other_form, wanted_form
 from app.document.file_name import content_disposition, is_shown
 from app.document.ranges import asked_parts, multipart
 from app.document.representation import (
@@ -27,7 +28,7 @@ from app.fhir.reference import parse as parse_reference
 from app.fhir.resource import Resource, parse_json
 from app.interaction import find, is_known, version_headers
 from app.store.resources import Kept
-from app.transaction import Content, Context, RequestMessage, ResponseMessage, Transaction, read
+from app.transaction import Content, Context, Option, RequestMessage, ResponseMessage, Transaction, read
 
 # A document holds health data; it is what it says it is, and depends on what was asked for.
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private", "Vary": "Accept"}
@@ -50,6 +51,8 @@ async def retrieve_document(message: RequestMessage, context: Context) -> Respon
     binary = parse_json(kept.json)
     owner = await _owner(binary, context)
     _require_current(owner, context)
+    if form := other_form(binary["contentType"], message.accept, message.asked_format):
+        return await _in(form, binary, owner, message, context, kept)
     as_resource = is_wrapper_wanted(binary["contentType"], message.accept, message.asked_format)
     headers = HEADERS if as_resource else HEADERS | _shown_as(binary, owner)
     if kept.content is None:
@@ -61,6 +64,40 @@ async def retrieve_document(message: RequestMessage, context: Context) -> Respon
         document = raw_document(kept, context)
         return ResponseMessage(200, binary_resource(kept, document, message, context), headers)
     return _document(str(binary["contentType"]), headers, message, context, kept)
+
+
+async def retrieve_fhir_document(message: RequestMessage, context: Context) -> ResponseMessage:
+    """Answer a Retrieve Document request for a FHIR document that is kept as a Bundle.
+
+    Returns:
+        200 and the document, in the format that it is kept in unless the other one is asked for; never a Binary.
+        206 and 304 as for any document.
+
+    Raises:
+        FhirError: `not-found` (404), `deleted` (410), `not-supported` (406), `invalid` (416).
+    """
+    kept = await find(message, context)
+    record = parse_json(kept.json)
+    owner = await _owner(record, context)
+    _require_current(owner, context)
+    media_type = str(record["contentType"])
+    form = wanted_form(media_type, message.accept, message.asked_format)
+    headers = HEADERS | _shown_as(record, owner) | version_headers(kept)
+    if is_known(message, kept):
+        return ResponseMessage(304, headers=headers)
+    if form != media_type:
+        return await _in(form, record, owner, message, context, kept)
+    return _document(media_type, headers, message, context, kept)
+
+
+async def _in(
+    form: str, record: Resource, owner: Resource, message: RequestMessage, context: Context, kept: Kept
+) -> ResponseMessage:
+    """Return a FHIR document in the format that it is not kept in; hash and size are not those of that (MHD-68-07)."""
+    headers = HEADERS | _shown_as(record | {"contentType": form}, owner) | version_headers(kept)
+    if is_known(message, kept):
+        return ResponseMessage(304, headers=headers)
+    return ResponseMessage(200, await in_other_form(kept, form, context), headers)
 
 
 def _document(
@@ -138,6 +175,9 @@ def _require_current(owner: Resource, context: Context) -> None:
         raise FhirError(code, "The document was superseded.", details="XDSDocumentUniqueIdError")
 
 
+# Two options keep FHIR documents as Bundles.
+BUNDLES = read("Bundle", retrieve_fhir_document)
+
 ITI68 = Transaction(
     code="ITI-68",
     name="Retrieve Document",
@@ -146,4 +186,8 @@ ITI68 = Transaction(
     interactions=read("Binary", retrieve_document),
     instantiates=(f"{MHD}/CapabilityStatement/IHE.MHD.DocumentResponder",),
     audit_profile=f"{STRUCTURE_DEFINITION}/IHE.MHD.RetrieveDocument.Audit.Responder",
+    options={
+        "fhir_documents": Option(interactions=BUNDLES),
+        "generate_metadata": Option(interactions=BUNDLES),
+    },
 )
