@@ -1,0 +1,310 @@
+"""Compare two match vectors field by field, at graded levels.
+
+A level is its place in the field's row of `LEVELS`, best first; the last one, `missing`, always weighs nothing. Of
+repeating fields the best pair counts (MAT-31). Each comparison gives the same answer both ways round.
+
+Spec: MAT-30, MAT-31; matching.md 5.1. Levels stand in the order of their weights, which differs from 5.1 in two
+places (alias after similar, former after similar), so that one more equal value never lowers the sum (MAT-95).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rapidfuzz.distance import OSA, JaroWinkler
+
+from app.patient.address import Place
+from app.patient.normalise import is_alias
+from app.patient.vector import Family, Given, MatchVector, Number
+
+LEVELS: dict[str, tuple[str, ...]] = {
+    "given": ("exact", "similar", "alias", "phonetic", "initial", "different", "missing"),
+    "family": ("exact", "similar", "former", "phonetic", "part", "different", "missing"),
+    "birthDate": ("exact", "swapped", "one-digit", "compatible", "two-parts", "different", "missing"),
+    "gender": ("equal", "different", "missing"),
+    "address": ("house", "postcode", "street", "city", "different", "missing"),
+    "telecom": ("equal", "different", "missing"),
+    "mothersMaidenName": ("exact", "similar", "different", "missing"),
+    "trustedNumber": ("equal", "one-edit", "different", "conflict", "missing"),
+    "otherIdentifier": ("equal", "missing"),
+    "deceased": ("consistent", "contradictory", "missing"),
+    "multipleBirth": ("consistent", "contradictory", "missing"),
+}
+FIELDS = tuple(LEVELS)
+
+GIVEN_EXACT, GIVEN_SIMILAR, GIVEN_ALIAS, GIVEN_PHONETIC, GIVEN_INITIAL, GIVEN_DIFFERENT, GIVEN_MISSING = range(7)
+FAMILY_EXACT, FAMILY_SIMILAR, FAMILY_FORMER, FAMILY_PHONETIC, FAMILY_PART, FAMILY_DIFFERENT, FAMILY_MISSING = range(7)
+BIRTH_EXACT, BIRTH_SWAPPED, BIRTH_ONE_DIGIT, BIRTH_COMPATIBLE, BIRTH_TWO_PARTS, BIRTH_DIFFERENT, BIRTH_MISSING = range(
+    7
+)
+EQUAL, DIFFERENT, MISSING = range(3)
+ADDRESS_HOUSE, ADDRESS_POSTCODE, ADDRESS_STREET, ADDRESS_CITY, ADDRESS_DIFFERENT, ADDRESS_MISSING = range(6)
+MAIDEN_EXACT, MAIDEN_SIMILAR, MAIDEN_DIFFERENT, MAIDEN_MISSING = range(4)
+NUMBER_EQUAL, NUMBER_ONE_EDIT, NUMBER_DIFFERENT, NUMBER_CONFLICT, NUMBER_MISSING = range(5)
+CONSISTENT, CONTRADICTORY, UNSAID = range(3)
+
+SIMILAR = 0.92
+NEARLY = 0.85
+CROSSWISE = 0.90
+
+_similarity = JaroWinkler.normalized_similarity
+_edits = OSA.distance
+
+
+class Levels(NamedTuple):
+    """The level of each field, in the order of `FIELDS`."""
+
+    given: int
+    family: int
+    birth: int
+    gender: int
+    address: int
+    telecom: int
+    maiden: int
+    number: int
+    identifier: int
+    deceased: int
+    multiple: int
+
+
+def compare(a: MatchVector, b: MatchVector) -> Levels:
+    """Return the levels at which two match vectors agree."""
+    given = compare_given(a.given, b.given)
+    family = compare_family(a, b)
+    if given == GIVEN_DIFFERENT and family == FAMILY_DIFFERENT and are_swapped(a, b):
+        given, family = GIVEN_PHONETIC, FAMILY_PHONETIC
+    return Levels(
+        given,
+        family,
+        compare_birth(a.birth, b.birth),
+        (EQUAL if a.gender == b.gender else DIFFERENT) if a.gender and b.gender else MISSING,
+        compare_places(a.places, b.places) if a.places and b.places else ADDRESS_MISSING,
+        compare_telecom(a.telecom, b.telecom) if a.telecom and b.telecom else MISSING,
+        compare_maiden(a.maiden, b.maiden) if a.maiden and b.maiden else MAIDEN_MISSING,
+        compare_numbers(a.numbers, b.numbers) if a.numbers and b.numbers else NUMBER_MISSING,
+        compare_identifiers(a.identifiers, b.identifiers),
+        compare_deceased(a.deceased, b.deceased) if a.deceased and b.deceased else UNSAID,
+        UNSAID if a.multiple is None or b.multiple is None else compare_multiple(a.multiple, b.multiple),
+    )
+
+
+def compare_given(ours: Sequence[Given], theirs: Sequence[Given]) -> int:
+    """Return the best level of any pair of given names."""
+    best = GIVEN_MISSING if not ours or not theirs else GIVEN_DIFFERENT
+    for a in ours:
+        for b in theirs:
+            if a[0] == b[0] and len(a[0]) > 1:
+                return GIVEN_EXACT
+            best = min(best, _given_pair(a, b))
+    return best
+
+
+def compare_family(a: MatchVector, b: MatchVector) -> int:
+    """Return the best level of any pair of surnames; a former name that agrees is a level of its own."""
+    best = _families(a.family, b.family)
+    if best and (a.former or b.former):
+        best = min(best, _former(a, b))
+    return best
+
+
+def are_swapped(a: MatchVector, b: MatchVector) -> bool:
+    """Tell whether the surname of one is the given name of the other, and the other way round."""
+    return any(
+        _alike(mine[0], surname[0]) and _alike(theirs[0], family[0])
+        for mine in a.given
+        for family in a.family
+        for theirs in b.given
+        for surname in b.family
+    )
+
+
+def compare_birth(a: str, b: str) -> int:
+    """Return the level of two birth dates of digits.
+
+    A day and month exchanged is `swapped`; one wrong digit or two neighbours exchanged `one-digit`.
+    """
+    if not a or not b:
+        return BIRTH_MISSING
+    if len(a) < 8 or len(b) < 8:
+        return BIRTH_COMPATIBLE if a.startswith(b) or b.startswith(a) else BIRTH_DIFFERENT
+    if a == b:
+        return BIRTH_EXACT
+    year, month, day = a[:4] == b[:4], a[4:6] == b[4:6], a[6:] == b[6:]
+    if year and a[4:6] == b[6:] and a[6:] == b[4:6]:
+        return BIRTH_SWAPPED
+    if _edits(a, b, score_cutoff=1) == 1:
+        return BIRTH_ONE_DIGIT
+    return BIRTH_TWO_PARTS if year + month + day == 2 else BIRTH_DIFFERENT
+
+
+def compare_places(ours: Sequence[Place], theirs: Sequence[Place]) -> int:
+    """Return the best level of any pair of places."""
+    best = ADDRESS_MISSING
+    for a in ours:
+        for b in theirs:
+            level = _place_pair(a, b)
+            # Some place known to differ says more than nothing to compare, and less than any agreement.
+            if level < best:
+                best = level
+                if not best:
+                    return best
+    return best
+
+
+def compare_telecom(ours: Sequence[str], theirs: Sequence[str]) -> int:
+    """Return whether any telephone number or e-mail address is shared."""
+    return EQUAL if any(point in theirs for point in ours) else DIFFERENT
+
+
+def compare_maiden(ours: Sequence[str], theirs: Sequence[str]) -> int:
+    """Return the best level of the mothers' maiden names."""
+    best = max(_similarity(a, b, score_cutoff=SIMILAR) for a in ours for b in theirs)
+    if best >= 1:
+        return MAIDEN_EXACT
+    return MAIDEN_SIMILAR if best else MAIDEN_DIFFERENT
+
+
+def compare_numbers(ours: Sequence[Number], theirs: Sequence[Number]) -> int:
+    """Return the best level of trusted numbers of one domain (MAT-08).
+
+    `equal` needs a number that is not known to be wrong; `one-edit` one side whose check digit fails or is not known;
+    `conflict` two different numbers, neither of them known to be wrong (PIXM-XREF-03). A number that nothing can
+    check (scheme "") is trusted when it is equal and may be a slip of the pen when it is one edit away.
+    Within a domain the best pair counts; a conflict in one domain outweighs an equal number in another.
+    """
+    best: dict[str, int] = {}
+    for system, value, check in ours:
+        for other_system, other, other_check in theirs:
+            if system == other_system:
+                level = _number_pair(value, check, other, other_check)
+                best[system] = min(best.get(system, level), level)
+    if NUMBER_CONFLICT in best.values():
+        return NUMBER_CONFLICT
+    return min(best.values(), default=NUMBER_MISSING)
+
+
+def compare_identifiers(ours: Sequence[str], theirs: Sequence[str]) -> int:
+    """Return 0 when any other identifier is shared, else 1: a different one says nothing."""
+    return 0 if ours and theirs and any(identifier in theirs for identifier in ours) else 1
+
+
+def compare_deceased(a: str, b: str) -> int:
+    """Return whether two statements about death can both be true."""
+    both_dated = a.isdigit() and b.isdigit()
+    agree = a.startswith(b) or b.startswith(a) if both_dated else (a == "no") == (b == "no")
+    return CONSISTENT if agree else CONTRADICTORY
+
+
+def compare_multiple(a: int, b: int) -> int:
+    """Return whether two statements about a multiple birth can both be true; see `MatchVector.multiple`."""
+    if a == b or (a and b and -1 in (a, b)):
+        return CONSISTENT
+    return CONTRADICTORY
+
+
+def are_phonetic(a: Given, b: Given) -> bool:
+    """Tell whether the first given names share a phonetic code."""
+    return a[2] in (b[2], b[3]) or a[3] in (b[2], b[3])
+
+
+def _given_pair(a: Given, b: Given) -> int:
+    """Level of two given names that are not spelled alike."""
+    first, other = a[1], b[1]
+    if first == other:
+        return _second_given(a[0], b[0])
+    if len(first) == 1 or len(other) == 1:
+        return GIVEN_INITIAL if first[0] == other[0] else GIVEN_DIFFERENT
+    similarity = _similarity(first, other, score_cutoff=NEARLY)
+    if similarity >= SIMILAR:
+        return GIVEN_SIMILAR
+    if is_alias(first, other):
+        return GIVEN_ALIAS
+    if similarity or are_phonetic(a, b) or first in b[0].split()[1:] or other in a[0].split()[1:]:
+        return GIVEN_PHONETIC
+    return GIVEN_DIFFERENT
+
+
+def _second_given(a: str, b: str) -> int:
+    """Level of given names with the same first part: a second one may be missing or an initial, not contradict."""
+    seconds = zip(a.split()[1:], b.split()[1:], strict=False)
+    for mine, theirs in seconds:
+        shorter, longer = sorted((mine, theirs), key=len)
+        if not longer.startswith(shorter) and not _similarity(mine, theirs, score_cutoff=NEARLY):
+            return GIVEN_PHONETIC
+    return GIVEN_EXACT
+
+
+def _families(ours: Sequence[Family], theirs: Sequence[Family]) -> int:
+    best = FAMILY_DIFFERENT if ours and theirs else FAMILY_MISSING
+    for a in ours:
+        for b in theirs:
+            if a[0] == b[0]:
+                return FAMILY_EXACT
+            best = min(best, _family_pair(a, b))
+    return best
+
+
+def _family_pair(a: Family, b: Family) -> int:
+    similarity = _similarity(a[0], b[0], score_cutoff=NEARLY)
+    if similarity >= SIMILAR:
+        return FAMILY_SIMILAR
+    single = len(a[1]) == 1 and len(b[1]) == 1
+    shared = any(code in b[2] for code in a[2])
+    if similarity or (single and shared):
+        return FAMILY_PHONETIC
+    return FAMILY_PART if shared else FAMILY_DIFFERENT
+
+
+def _former(a: MatchVector, b: MatchVector) -> int:
+    """Level of pairs with a former name on at least one side, `exact` among them being `former`."""
+    levels = (_families(a.former, b.family), _families(a.family, b.former), _families(a.former, b.former))
+    best = min(levels)
+    if best == FAMILY_EXACT:
+        return FAMILY_FORMER
+    return FAMILY_PHONETIC if best == FAMILY_SIMILAR else best
+
+
+def _alike(a: str, b: str) -> bool:
+    return _similarity(a, b, score_cutoff=CROSSWISE) > 0
+
+
+def _place_pair(a: Place, b: Place) -> int:
+    """Level of two places. The same door in two cities is no agreement: the place must agree or be unknown."""
+    street, _, houses, postcode, city, city_code = a
+    other_street, _, other_houses, other_postcode, other_city, other_city_code = b
+    same_postcode = postcode == other_postcode and postcode != ""
+    same_city = city != "" and (
+        city == other_city or (city_code == other_city_code and _similarity(city, other_city, score_cutoff=NEARLY) > 0)
+    )
+    if street and other_street and (street == other_street or _same_street(street, other_street)):
+        placed = same_postcode or same_city
+        same_house = any(house in other_houses for house in houses)
+        if same_house and (placed or _near(postcode, other_postcode)):
+            return ADDRESS_HOUSE
+        if placed and not same_postcode:
+            return ADDRESS_STREET
+    if same_postcode:
+        return ADDRESS_POSTCODE
+    if same_city:
+        return ADDRESS_CITY
+    told = (street and other_street) or (postcode and other_postcode) or (city and other_city)
+    return ADDRESS_DIFFERENT if told else ADDRESS_MISSING
+
+
+def _same_street(a: str, b: str) -> bool:
+    return _similarity(a, b, score_cutoff=SIMILAR) > 0
+
+
+def _near(a: str, b: str) -> bool:
+    return bool(a and b) and _edits(a, b, score_cutoff=1) == 1
+
+
+def _number_pair(value: str, check: str, other: str, other_check: str) -> int:
+    invalid = "invalid" in (check, other_check)
+    if value == other:
+        return NUMBER_ONE_EDIT if invalid else NUMBER_EQUAL
+    may_be_slip = invalid or "unchecked" in (check, other_check)
+    if may_be_slip and _edits(value, other, score_cutoff=1) == 1:
+        return NUMBER_ONE_EDIT
+    return NUMBER_DIFFERENT if invalid else NUMBER_CONFLICT

@@ -1,0 +1,117 @@
+"""Parameter sets: what each level weighs, and from which sum on a match has which grade. Versioned data.
+
+Spec: MAT-32..36, MAT-50; matching.md 5.2, 5.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from math import log2
+from typing import Any
+
+from app.patient import words
+from app.patient.compare import FIELDS, LEVELS
+
+CURRENT = "2026-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of a parameter set, in bits of W unless said otherwise; the data file says what each is for."""
+
+    certain: float
+    probable: float
+    possible: float
+    conflict: float
+    veto: float
+    address_and_telecom: float
+    name_frequency: float
+    smallest_population: int
+    # Share of records, 0..1.
+    established_name: float
+
+
+@dataclass(frozen=True, slots=True)
+class NameFrequencies:
+    """Share of active records, 0..1, that bear a name: first given name, whole surname, as the match vector has them.
+
+    Empty: no correction. A name that is not in it counts as the rarest.
+    """
+
+    given: Mapping[str, float] = field(default_factory=dict)
+    family: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """A parameter set for a population: all that the scorer needs besides the two match vectors.
+
+    `bits[i][level]` is the weight of that level of `FIELDS[i]`; `missing` weighs nothing.
+    """
+
+    version: str
+    origin: str
+    bits: tuple[tuple[float, ...], ...]
+    limits: Limits
+    # Share of random pairs whose name agrees exactly.
+    u_given: float
+    u_family: float
+    population: int
+    prior: float
+    frequencies: NameFrequencies = NameFrequencies()
+
+    def for_population(self, records: int, frequencies: NameFrequencies | None = None) -> Parameters:
+        """Return the same set for that many active records; the prior is log2(1/N) (MAT-35)."""
+        population = max(records, self.limits.smallest_population)
+        return replace(
+            self, population=population, prior=-log2(population), frequencies=frequencies or self.frequencies
+        )
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the set as the data file has it, to be kept with the decisions that it made (MAT-36)."""
+        rows = {name: dict(zip(LEVELS[name], self.bits[index], strict=True)) for index, name in enumerate(FIELDS)}
+        return {
+            "version": self.version,
+            "origin": self.origin,
+            **rows,
+            "limits": asdict(self.limits),
+            "u_exact": {"given": self.u_given, "family": self.u_family},
+        }
+
+
+def load(version: str = CURRENT) -> Parameters:
+    """Return the parameter set `version` for the smallest population.
+
+    Raises:
+        FileNotFoundError: there is no such version.
+        ValueError: the file names a field, level or limit that does not exist.
+    """
+    return from_document(words.weights(version))
+
+
+def from_document(document: Mapping[str, Any]) -> Parameters:
+    """Return the parameter set that a file or a stored document describes.
+
+    Raises:
+        ValueError: it names a field, level or limit that does not exist, or lacks one.
+    """
+    try:
+        limits = Limits(**document["limits"])
+        u_given, u_family = document["u_exact"]["given"], document["u_exact"]["family"]
+        version, origin = str(document["version"]), str(document.get("origin", ""))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"The parameter set is not complete: {error}.") from error
+    if unknown := document.keys() - {*FIELDS, "version", "origin", "limits", "u_exact"}:
+        raise ValueError(f"The parameter set names what is not compared: `{min(unknown)}`.")
+    bits = tuple(_row(name, document.get(name, {})) for name in FIELDS)
+    smallest = limits.smallest_population
+    return Parameters(version, origin, bits, limits, u_given, u_family, smallest, -log2(smallest))
+
+
+def _row(name: str, weights: Mapping[str, float]) -> tuple[float, ...]:
+    if unknown := weights.keys() - set(LEVELS[name]):
+        raise ValueError(f"`{name}` has no level `{min(unknown)}`; it has {', '.join(LEVELS[name])}.")
+    if weights.get("missing"):
+        raise ValueError(f"`{name}`: what is missing weighs nothing (MAT-30).")
+    return tuple(float(weights.get(level, 0)) for level in LEVELS[name])
