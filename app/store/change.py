@@ -5,7 +5,9 @@ Spec: FHIR R4 http.html#transaction; IHE ITI TF-2:3.65.4.1.3 (all or nothing).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from app.fhir.resource import Resource
 from app.store.content import StagedContent
@@ -21,12 +23,14 @@ class Create:
         unique: keys that no other record may hold, such as an entryUUID.
         shared: pairs (key, meaning): other records may hold the key too, as long as they mean the same by it, as
             documents of one uniqueId and the same bytes do.
+        beside: facts of the server's own that are kept beside the resource, and are no part of it.
     """
 
     resource: Resource
     content: StagedContent | None = None
     unique: tuple[str, ...] = ()
     shared: tuple[tuple[str, str], ...] = ()
+    beside: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,14 @@ class Update:
         if_version: the version that it replaces; None whatever it replaces; 0 when there must be none.
         content: a new document of a Binary; None keeps the one that it has.
         unique: keys that it claims beside those it holds already.
+        beside: facts of the server's own beside the resource; None leaves those that there are.
     """
 
     resource: Resource
     if_version: int | None = None
     content: StagedContent | None = None
     unique: tuple[str, ...] = ()
+    beside: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

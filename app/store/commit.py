@@ -15,16 +15,15 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from app.fhir.outcome import FhirError
-from app.search.definitions import Definitions
 from app.store.change import Change, Create, Delete, KeyTaken, Require, Update, VersionConflict
-from app.store.content import ContentStore, content_of
+from app.store.content import ContentStore
 from app.store.driver import Document, Session
-from app.store.record import Kept, history_key, kept, past, record, to_milliseconds
+from app.store.record import Kept, Recording, history_key, kept, past, recorded, to_milliseconds
 
 _DUPLICATE_KEY = 11000
 
 # A find that a change begins with needs all of a record but its terms.
-_WITHOUT_INDEX = {"index": 0}
+_WITHOUT_INDEX = {"index": 0, "derived": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Commit:
 
     database: AsyncDatabase[Document]
     content: ContentStore
-    definitions: Definitions
+    recording: Recording
     now: datetime
     changes: Sequence[Change]
     new: dict[int, Document]
@@ -115,9 +114,7 @@ class Commit:
             raise VersionConflict(resource_type, id)
         if current is None:
             version = await self._revive(resource_type, id, session)
-        content = change.content or (content_of(current) if current else None)
-        updated = max(self.now, current["updated"]) if current else self.now
-        made = record(self.definitions, change.resource, version + 1, updated, content)
+        made = recorded(self.recording, change, self.now, version + 1, current)
         if current is None:
             await self._insert(resource_type, [made], session)
         else:
@@ -170,3 +167,12 @@ class Commit:
         if found is None:
             raise VersionConflict(change.resource_type, change.id)
         return kept(change.resource_type, change.id, found)
+
+
+def new_records(recording: Recording, changes: Sequence[Change], now: datetime) -> dict[int, Document]:
+    """Return the records of the `Create` among `changes`, by their place."""
+    return {
+        at: recorded(recording, change, now)
+        for at, change in enumerate(changes)
+        if isinstance(change, Create)
+    }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.fhir.resource import Resource, to_json, with_meta
 from app.search.definitions import Definitions
 from app.search.index import index
+from app.store.change import Create, Update
 from app.store.content import ContentInfo, content_of, content_record
 from app.store.driver import Document
 
@@ -31,6 +34,18 @@ class Kept(NamedTuple):
     content: ContentInfo | None = None
 
 
+# What else is found of a resource and its `beside`, by type: `index` joins its terms, the rest is kept as `derived`.
+Derive = Callable[[Resource, Mapping[str, Any]], Document]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """How resources become records: the search parameters, and what is derived for some types (decision 21)."""
+
+    definitions: Definitions
+    derive: Mapping[str, Derive] = field(default_factory=dict)
+
+
 def record(
     definitions: Definitions, resource: Resource, version: int, updated: datetime, content: ContentInfo | None
 ) -> Document:
@@ -44,6 +59,24 @@ def record(
         "index": index(definitions, resource),
     }
     return made if content is None else {**made, "content": content_record(content)}
+
+
+def recorded(
+    recording: Recording, change: Create | Update, now: datetime, version: int = 1, current: Document | None = None
+) -> Document:
+    """Return the record that `change` makes: the `version` after `current`, with what is kept beside it and derived."""
+    content = change.content or (content_of(current) if current else None)
+    updated = max(now, current["updated"]) if current else now
+    made = record(recording.definitions, change.resource, version, updated, content)
+    beside = dict(change.beside) if change.beside is not None else (current or {}).get("beside")
+    if beside:
+        made["beside"] = beside
+    if derive := recording.derive.get(change.resource["resourceType"]):
+        found = derive(change.resource, beside or {})
+        for parameter, terms in found.pop("index", {}).items():
+            made["index"][parameter] = list(dict.fromkeys([*made["index"].get(parameter, ()), *terms]))
+        made["derived"] = found
+    return made
 
 
 def past(resource_type: str, current: Document) -> Document:

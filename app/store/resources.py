@@ -7,10 +7,10 @@ terms by which they are found, in one document, so that one write keeps them tru
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeGuard
+from typing import TypeGuard, TypeVar
 
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
@@ -19,20 +19,24 @@ from app.search.criteria import EVERYTHING, Criterion
 from app.search.definitions import Definitions
 from app.search.page import Position
 from app.search.query import Query
+from app.store.atomic import Atomic
 from app.store.change import Change, Create, KeyTaken
-from app.store.commit import Commit
+from app.store.commit import Commit, new_records
 from app.store.content import ContentStore
-from app.store.driver import Connection, Document, failures_told
+from app.store.driver import Connection, Document, Session, failures_told
+from app.store.facts import FACTS, Facts, ensure_fact_indexes
 from app.store.filter import to_filter
 from app.store.indexes import ensure_indexes
 from app.store.links import resolve_links
 from app.store.order import page_filter, position, projection, sort_keys
-from app.store.record import Kept, history_key, kept, record, to_milliseconds
+from app.store.record import Derive, Kept, Recording, history_key, kept, to_milliseconds
+
+T = TypeVar("T")
 
 __all__ = ["Found", "Kept", "Store"]
 
 # What a read returns of a record: all but its terms.
-_WITHOUT_INDEX = {"index": 0}
+_WITHOUT_INDEX = {"index": 0, "derived": 0}
 
 # What a search reads of a record, beside the values it is sorted by.
 _SERVED = {"version": 1, "updated": 1, "json": 1}
@@ -46,7 +50,7 @@ SEARCH_MS = 20_000
 _NAMESPACE_EXISTS = 48
 
 # The collections that belong to no resource type.
-OWN_COLLECTIONS = ("history", "deleted", "unique_key", "staged_content", "content_chunk")
+OWN_COLLECTIONS = ("history", "deleted", "unique_key", "staged_content", "content_chunk", *FACTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +72,20 @@ class Store:
 
     Attributes:
         content: the documents.
+        facts: what the server knows by itself, and what is kept beside resources.
     """
 
-    def __init__(self, connection: Connection, definitions: Definitions) -> None:
+    def __init__(
+        self, connection: Connection, definitions: Definitions, derive: Mapping[str, Derive] | None = None
+    ) -> None:
+        """Keep resources over `connection`.
+
+        Args:
+            derive: what else is found of the resources of a type, beside their search terms.
+        """
         self.content = ContentStore(connection)
+        self.facts = Facts(connection.database)
+        self._recording = Recording(definitions, derive or {})
         self._connection = connection
         self._database = connection.database
         self._definitions = definitions
@@ -92,6 +106,7 @@ class Store:
             for holder in ("holder", "holders"):
                 await self._database["unique_key"].create_index(holder, sparse=True)
             await ensure_indexes(self._database, self._definitions, types)
+            await ensure_fact_indexes(self._database)
 
     async def ping(self) -> None:
         """Return when the database answers.
@@ -119,16 +134,27 @@ class Store:
                 not answer; `too-long` (413) for a resource that is larger than a record can be.
         """
         now = to_milliseconds(now)
-        new = {
-            at: record(self._definitions, change.resource, 1, now, change.content)
-            for at, change in enumerate(changes)
-            if isinstance(change, Create)
-        }
+        new = new_records(self._recording, changes, now)
         with failures_told():
             if len(changes) == 1 and _is_one_insert(change := changes[0]):
                 return (await self._insert(change.resource["resourceType"], new[0]),)
-            work = Commit(self._database, self.content, self._definitions, now, changes, new)
+            work = Commit(self._database, self.content, self._recording, now, changes, new)
             return await self._connection.in_transaction(work.run)
+
+    async def atomically(self, work: Callable[[Atomic], Awaitable[T]]) -> T:
+        """Return what `work` returns, when all that it read and wrote holds together and is committed.
+
+        `work` is run again when it met another one, so it must have no other effects.
+
+        Raises:
+            KeyTaken, VersionConflict, FhirError: as `commit`.
+        """
+
+        async def in_session(session: Session) -> T:
+            return await work(Atomic(self._database, self.content, self._recording, session))
+
+        with failures_told():
+            return await self._connection.in_transaction(in_session)
 
     async def read(self, resource_type: str, id: str) -> Kept:  # noqa: A002 - FHIR's word
         """Return the current version.
