@@ -83,13 +83,15 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
     domains = load_domains(domains_file(settings), packages, settings.url)
     connection = connect(settings.mongodb_url.get_secret_value(), settings.mongodb_driver, settings.mongodb_database)
     store = Store(connection, definitions)
+    validator = Validator(packages)
     sweeping = asyncio.create_task(sweep_forever(store))
+    surveying = asyncio.create_task(tell_problems(validator))
     try:
         await store.ping()
         await store.ensure(resource_types(everything))
         yield Context(
             store=store,
-            validator=Validator(packages),
+            validator=validator,
             definitions=definitions,
             packages=packages,
             base_url=settings.url,
@@ -101,7 +103,14 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
         )
     finally:
         sweeping.cancel()
+        await surveying
         await store.close()
+
+
+async def tell_problems(validator: Validator) -> None:
+    """Name in the log what the packages ask for and cannot be checked; the server answers meanwhile."""
+    for problem in await asyncio.to_thread(validator.survey):
+        log.warning("profiles: %s", problem)
 
 
 def domains_file(settings: Settings) -> Path | None:
