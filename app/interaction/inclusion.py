@@ -13,7 +13,7 @@ from app.search.criteria import Terms
 from app.search.definitions import SearchParameter
 from app.search.query import Include, Query
 from app.search.query import parse as parse_query
-from app.store.resources import Kept
+from app.store.resources import Match
 from app.transaction import Context
 
 # So many are added to one page; who needs more asks for them.
@@ -21,10 +21,10 @@ MOST_INCLUDED = 1000
 _MOST_ROUNDS = 4
 
 
-async def included(matches: Sequence[Kept], query: Query, context: Context) -> tuple[Kept, ...]:
+async def included(matches: Sequence[Match], query: Query, context: Context) -> tuple[Match, ...]:
     """Return what the `_include` and `_revinclude` of `query` add to `matches`, each record once."""
     known = {(one.resource_type, one.id) for one in matches}
-    added: list[Kept] = []
+    added: list[Match] = []
     wave = list(matches)
     for turn in range(_MOST_ROUNDS):
         asked = [include for include in query.includes if turn == 0 or include.iterate]
@@ -38,7 +38,7 @@ async def included(matches: Sequence[Kept], query: Query, context: Context) -> t
     return tuple(added)
 
 
-async def _added(sources: Sequence[Kept], include: Include, context: Context) -> tuple[Kept, ...]:
+async def _added(sources: Sequence[Match], include: Include, context: Context) -> tuple[Match, ...]:
     if include.reverse:
         return await _referring(sources, include, context)
     wanted: dict[str, set[str]] = {}
@@ -46,13 +46,13 @@ async def _added(sources: Sequence[Kept], include: Include, context: Context) ->
         if source.resource_type == include.resource_type:
             for resource_type, record_id in _targets(source, include, context):
                 wanted.setdefault(resource_type, set()).add(record_id)
-    found: list[Kept] = []
+    found: list[Match] = []
     for resource_type, ids in wanted.items():
         found += await _all(Query(resource_type, Terms("_id", tuple(ids))), context)
     return tuple(found)
 
 
-def _targets(source: Kept, include: Include, context: Context) -> Iterator[tuple[str, str]]:
+def _targets(source: Match, include: Include, context: Context) -> Iterator[tuple[str, str]]:
     """Yield type and id of what `source` refers to by the parameter; only what can be stored here."""
     resource = parse_json(source.json)
     for parameter in _parameters(include, context):
@@ -69,9 +69,9 @@ def _parameters(include: Include, context: Context) -> list[SearchParameter]:
     return [one] if one else []
 
 
-async def _referring(sources: Sequence[Kept], include: Include, context: Context) -> tuple[Kept, ...]:
+async def _referring(sources: Sequence[Match], include: Include, context: Context) -> tuple[Match, ...]:
     names = ",".join(f"{one.resource_type}/{one.id}" for one in sources)
-    found: list[Kept] = []
+    found: list[Match] = []
     for parameter in _parameters(include, context) if names else ():
         asked = [(parameter.code, names)]
         query = parse_query(context.definitions, include.resource_type, asked, base_url=context.base_url)
@@ -79,7 +79,7 @@ async def _referring(sources: Sequence[Kept], include: Include, context: Context
     return tuple(found)
 
 
-async def _all(query: Query, context: Context) -> tuple[Kept, ...]:
+async def _all(query: Query, context: Context) -> tuple[Match, ...]:
     page = await context.store.search(
         Query(query.resource_type, query.criterion, count=MOST_INCLUDED, total="none"),
     )

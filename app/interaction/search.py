@@ -17,7 +17,7 @@ from app.fhir.subset import subset
 from app.interaction.inclusion import included
 from app.search.page import PARAMETER, token
 from app.search.query import Query, parse
-from app.store.resources import Found, Kept
+from app.store.resources import Found, Match
 from app.transaction import Context, FhirJson, RequestMessage, ResponseMessage
 
 
@@ -46,13 +46,13 @@ def _told(query: Query, context: Context) -> tuple[str, Resource]:
     return f"urn:uuid:{UUID(context.new_id())}", operation_outcome(issues)
 
 
-def _entries(kept: Iterable[Kept], query: Query, context: Context) -> list[tuple[str, bytes]]:
+def _entries(kept: Iterable[Match], query: Query, context: Context) -> list[tuple[str, bytes]]:
     if not query.elements and query.summary in ("", "false", "count"):
         return [(f"{one.resource_type}/{one.id}", one.json) for one in kept]
     return [(f"{one.resource_type}/{one.id}", _reduced(one, query, context)) for one in kept]
 
 
-def _reduced(kept: Kept, query: Query, context: Context) -> bytes:
+def _reduced(kept: Match, query: Query, context: Context) -> bytes:
     return to_json(subset(parse_json(kept.json), query.elements, query.summary, context.packages.structures))
 
 

@@ -38,8 +38,11 @@ def sort_field(key: Sort) -> str:
 
 
 def projection(sort: Sequence[Sort]) -> Filter:
-    """Return what a search must read of a record, beside `json`, `version` and `updated`, to know its position."""
-    return {f"{INDEX}{each.parameter}": {"$slice": 1} for each in sort if each.parameter not in RECORD}
+    """Return what a search must read of a record, beside `json` and `_id`, to know its position."""
+    return {
+        RECORD.get(each.parameter, f"{INDEX}{each.parameter}"): 1 if each.parameter in RECORD else {"$slice": 1}
+        for each in sort
+    }
 
 
 def position(record: Filter, sort: Sequence[Sort]) -> Position:

@@ -23,7 +23,7 @@ class Kept(NamedTuple):
     Attributes:
         updated: in UTC, milliseconds.
         json: the resource as it is served, but for `resource.BASE`; empty for a deletion.
-        content: the document of a Binary; None also in what a search found.
+        content: the document of a Binary.
     """
 
     resource_type: str
@@ -32,6 +32,14 @@ class Kept(NamedTuple):
     updated: datetime
     json: bytes
     content: ContentInfo | None = None
+
+
+class Match(NamedTuple):
+    """What a search reads of a record: what is served of it, and nothing that is in there again."""
+
+    resource_type: str
+    id: str
+    json: bytes
 
 
 # What else is found of a resource and its `beside`, by type: `index` joins its terms, the rest is kept as `derived`.

@@ -15,7 +15,7 @@ from app.search.definitions import Definitions
 from app.search.query import Query, parse
 from app.store.change import Create, Delete, Update
 from app.store.driver import Connection
-from app.store.resources import MAX_COUNTED, Found, Store
+from app.store.resources import MAX_COUNTED, Found, Match, Store
 from tests.builders import binary, document_reference, patient
 
 NOW = datetime(2025, 3, 4, 10, 0, tzinfo=UTC)
@@ -60,7 +60,7 @@ async def test_found_is_what_was_committed(store: Store, ask: Asker) -> None:
     await store.commit([Create(document_reference("d1"))], NOW)
     (kept,) = await store.commit([Update(document_reference("d1", docStatus="final"))], NOW)
     found = await store.search(ask("DocumentReference", patient="Patient/p1"))
-    assert found == Found((kept,), 1, None)
+    assert found == Found((Match("DocumentReference", "d1", kept.json),), 1, None)
 
 
 async def test_deleted_is_not_found(store: Store, ask: Asker) -> None:
@@ -166,7 +166,7 @@ async def test_document_is_not_read_by_a_search(store: Store, ask: Asker) -> Non
 
     await store.commit([Create(binary("b1"), await store.content.stage(chunks()))], NOW)
     (entry,) = (await store.search(ask("Binary"))).entries
-    assert entry.content is None
+    assert entry == ("Binary", "b1", (await store.read("Binary", "b1")).json)
 
 
 async def test_too_many_targets(store: Store, database: Connection, ask: Asker) -> None:
