@@ -5,7 +5,7 @@ Spec: ITI-65, 2:3.65.4.1.3; MHD-65-20..28, 32, 54, 56, 64, 96, 100, 115, 116, 12
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -121,10 +121,11 @@ class Publication:
             resource = earlier.resource | resource | {"entry": list(unique.values())}
         self.update(name, resource | {"date": instant(now)}, version)
 
-    def patient(self, entry: Entry, patient: PatientEntry) -> None:
-        """Add the Patient entry."""
+    def patient(self, entry: Entry | None, patient: PatientEntry) -> None:
+        """Add the patient: of a Patient entry, or of another server."""
         name = f"Patient/{patient.id}"
-        self.touch(entry, name, patient.kept.version if patient.kept else 0)
+        if entry:
+            self.touch(entry, name, patient.kept.version if patient.kept else 0)
         if patient.change:
             self.changes[name] = patient.change
         elif patient.kept:
@@ -160,34 +161,52 @@ def publication_of(
         contents: index of a Binary entry -> its document.
     """
     publication, links = Publication(), meaning.links
-    if submission.patient and meaning.patient:
+    if meaning.patient:
         publication.patient(submission.patient, meaning.patient)
+    warn = context.switches.unique_id_conflict == "warn"
     for entry in (submission.submission_set, *submission.documents):
-        identity = ""
         resource = with_subject(renamed(entry, links), meaning.subjects[entry.index])
         resource = with_home_community(with_entry_uuid(resource, context.new_id()), context.switches)
         if entry is submission.submission_set:
             resource = with_unique_id(resource, context.new_id())
-            resource = _with_members(resource, submission, links)
-        elif holder := content_of(entry, submission, links):
-            resource = with_content(resource, contents[holder.index])
-            identity = fingerprint_of(holder.resource) if holder in submission.fhir_documents else ""
-            if identity and context.switches.fhir_document_extra_docref != "off":
-                resource = without_content(resource)
-        elif is_elsewhere(resource) and context.switches.external_retrieval != "link":
-            resource = _led_through_here(resource, publication, context)
-        warn = context.switches.unique_id_conflict == "warn"
-        publication.create(entry, resource, keys_of(resource, identity, warn=warn))
+            publication.create(entry, _with_members(resource, submission, links), keys_of(resource, warn=warn))
+        else:
+            holder = content_of(entry, submission, links)
+            resource = _described(resource, holder, contents, publication, context)
+            publication.create(entry, resource, keys_of(resource, _identity(holder), warn=warn))
     for holder in (*submission.binaries, *submission.fhir_documents):
         owner = owner_of(holder, submission, links)
-        is_native = holder in submission.fhir_documents
-        kept = _bundle(holder, owner, links) if is_native else _binary(holder, owner, links)
-        publication.create(holder, kept, Keys(), contents[holder.index])
-        if is_native:
-            publication.warn(owner, warnings_about(owner, holder))
-    for index, issue in meaning.warnings:
+        publication.create(holder, _kept(holder, owner, links), Keys(), contents[holder.index])
+    for index, issue in (*_odd(submission, links), *meaning.warnings):
         publication.warnings.setdefault(index, []).append(issue)
     return publication
+
+
+def _described(
+    document: Resource,
+    holder: Entry | None,
+    contents: Mapping[int, StagedContent],
+    publication: Publication,
+    context: Context,
+) -> Resource:
+    """Return a DocumentReference with what follows from where its document is."""
+    if holder is None:
+        is_led = is_elsewhere(document) and context.switches.external_retrieval != "link"
+        return _led_through_here(document, publication, context) if is_led else document
+    if _identity(holder) and context.switches.fhir_document_extra_docref != "off":
+        return without_content(document)  # hash and size stand in the DocumentReferences that are added (MHD-OPT-33)
+    return with_content(document, contents[holder.index])
+
+
+def _identity(holder: Entry | None) -> str:
+    """Return what tells a FHIR document apart from others of its uniqueId; "" where hash and size do."""
+    return fingerprint_of(holder.resource) if holder and holder.resource["resourceType"] == "Bundle" else ""
+
+
+def _odd(submission: Submission, links: Links) -> Iterator[tuple[int, Issue]]:
+    for holder in submission.fhir_documents:
+        owner = owner_of(holder, submission, links)
+        yield from ((owner.index, issue) for issue in warnings_about(owner, holder))
 
 
 def _with_members(submission_set: Resource, submission: Submission, links: Links) -> Resource:
@@ -205,17 +224,18 @@ def renamed(entry: Entry, links: Links) -> Resource:
     return {**links.rewritten(entry.resource, entry.full_url), "id": name.partition("/")[2]}
 
 
-def _binary(entry: Entry, owner: Entry, links: Links) -> Resource:
-    """Return the Binary without its data; access to it follows the DocumentReference that owns it (MHD-65-64)."""
-    resource = renamed(entry, links)
+def _kept(holder: Entry, owner: Entry, links: Links) -> Resource:
+    """Return the Binary without its data, or what the record of a FHIR document says of it.
+
+    Access to it follows the DocumentReference that owns it (MHD-65-64).
+    """
+    owner_name = links.new_name(owner.full_url, "") or ""
+    if holder.resource["resourceType"] == "Bundle":
+        record_id = (links.new_name(holder.full_url, "") or "").partition("/")[2]
+        return bundle_record(holder.resource, record_id, media_type_of(owner), owner_name)
+    resource = renamed(holder, links)
     resource.pop("data", None)
-    return {**resource, "securityContext": {"reference": links.new_name(owner.full_url, "")}}
-
-
-def _bundle(entry: Entry, owner: Entry, links: Links) -> Resource:
-    """Return what the record of a FHIR document says of it."""
-    record_id, owner_name = ((links.new_name(one.full_url, "") or "") for one in (entry, owner))
-    return bundle_record(entry.resource, record_id.partition("/")[2], media_type_of(owner), owner_name)
+    return {**resource, "securityContext": {"reference": owner_name}}
 
 
 def _led_through_here(document: Resource, publication: Publication, context: Context) -> Resource:

@@ -12,7 +12,7 @@ from app.document.elsewhere import documents_elsewhere
 from app.document.entry import Entry, Submission
 from app.document.fhir_document import check_fhir_document, fingerprint_of
 from app.document.identifier import of_kind, unique_id
-from app.document.vocabulary import METADATA_ERROR, MISSING_DOCUMENT, UNIQUE_ID
+from app.document.vocabulary import METADATA_ERROR, MISSING_DOCUMENT, UNIQUE_ID, UNKNOWN_PATIENT
 from app.fhir.bundle import Links
 from app.fhir.outcome import FhirError, Issue
 from app.store.content import StagedContent
@@ -81,6 +81,19 @@ def check_documents_are_there(submission: Submission) -> Iterator[Issue]:
         if entry.resource["status"] != "current":
             text = f"A new DocumentReference is `current`. Came: `{entry.resource['status']}`."
             yield entry.issue("business-rule", text, "status")
+
+
+def require_subject(submission: Submission) -> None:
+    """Refuse a document whose patient is not named at all: outside of ITI-65 nothing waits for one (MHD-105-05).
+
+    Raises:
+        FhirError: `not-found` (400), `XDSUnknownPatientId`.
+    """
+    for entry in submission.documents:
+        subject = entry.resource.get("subject") or {}
+        if not subject.get("reference") and not subject.get("identifier"):
+            text = "`subject` names no patient: neither by reference nor by identifier."
+            raise entry.error("not-found", text, "subject", UNKNOWN_PATIENT, status=400)
 
 
 def check_unique_id_is_there(submission: Submission) -> Iterator[Issue]:

@@ -8,8 +8,9 @@ from app.mhd.iti65_provide_document_bundle import ITI65
 from app.mhd.iti66_find_document_lists import ITI66
 from app.mhd.iti67_find_document_references import ITI67
 from app.mhd.iti68_retrieve_document import ITI68
+from app.mhd.iti105_simplified_publish import ITI105
 
-DOCUMENT_RECIPIENT = (ITI65,)
+DOCUMENT_RECIPIENT = (ITI65, ITI105)
 DOCUMENT_RESPONDER = (ITI66, ITI67, ITI68)
 
 TRANSACTIONS = DOCUMENT_RECIPIENT + DOCUMENT_RESPONDER
