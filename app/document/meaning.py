@@ -18,6 +18,7 @@ from app.document.patients import (
     resolve_patient_entry,
     resolve_subject,
 )
+from app.document.patients_elsewhere import patients_elsewhere
 from app.document.submission import refuse
 from app.document.vocabulary import UNKNOWN_PATIENT, UNRESOLVED
 from app.fhir.bundle import Links
@@ -33,7 +34,7 @@ class Meaning:
     Attributes:
         links: the new name of every entry, and the record that a conditional reference matches.
         subjects: index of an entry with a subject -> id of the patient; "" when it is not known.
-        patient: what becomes of the Patient entry.
+        patient: what becomes of the Patient entry, or of a Patient of another server.
         warnings: pairs (index of an entry, issue).
     """
 
@@ -58,6 +59,8 @@ async def meaning_of(submission: Submission, context: Context) -> Meaning:
     patient = await resolve_patient_entry(submission.patient, context) if submission.patient else None
     if submission.patient and patient:
         names[submission.patient.full_url] = f"Patient/{patient.id}"
+    for url, one in (await patients_elsewhere(submission, context)).items():
+        names[url], patient = f"Patient/{one.id}", patient or one
     for text, expression in _conditional_references(submission):
         if text not in names:
             found = await resolve_conditional(text, expression, context)

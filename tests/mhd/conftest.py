@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,24 @@ async def served(mongodb_url: str, database_name: str, **settings: Any) -> Async
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=BASE_URL, timeout=60) as client:
             yield client
+
+
+Server = Callable[..., Awaitable[httpx.AsyncClient]]
+
+
+@pytest.fixture(scope="module")
+async def server(mongodb_url: str, database_name: str) -> AsyncIterator[Server]:
+    """Makes clients of servers with settings that differ from the defaults; each is started once for a module."""
+    running: dict[str, httpx.AsyncClient] = {}
+    async with AsyncExitStack() as stack:
+
+        async def client_of(**settings: Any) -> httpx.AsyncClient:
+            key = repr(sorted(settings.items()))
+            if key not in running:
+                running[key] = await stack.enter_async_context(served(mongodb_url, database_name, **settings))
+            return running[key]
+
+        yield client_of
 
 
 @pytest.fixture
