@@ -79,7 +79,7 @@ def _measured(options: Namespace) -> Iterator[Row]:
         record_id = load(url, DATABASE, Definitions(packages), extent)
         ours = stack.enter_context(server(url, folder))
         limit = stack.enter_context(bare(url, f"http://127.0.0.1:{ours.port}/fhir", folder))
-        reading = Reading(ours, limit, extent, 100 if options.quick else 400)
+        reading = Reading(ours, limit, extent, 100 if options.quick else 200)
         bench = Bench(options, folder, url, packages, ours, reading, record_id)
         for name in options.only or ROWS:
             for row in ROWS[name](bench):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from statistics import median
 
 from lxml import etree
 
@@ -45,9 +44,9 @@ def _row(name: str, times: tuple[float, float]) -> Row:
 
 
 def _cpu_s(work: Callable[[], object], times: int) -> float:
-    """Return the CPU time of `work`: the median of rounds."""
+    """Return the CPU time of `work`: the best of rounds."""
     work()
-    return median(_round(work, times) for _ in range(ROUNDS))
+    return min(_round(work, times) for _ in range(ROUNDS))
 
 
 def _round(work: Callable[[], object], times: int) -> float:

@@ -103,7 +103,7 @@ def _run(command: list[str], settings: dict[str, str], port: int, path: str, log
     started = time.monotonic()
     with (
         log.open("wb") as errors,
-        subprocess.Popen(  # noqa: S603
+        subprocess.Popen(
             command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=errors
         ) as process,
     ):

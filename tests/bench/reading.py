@@ -10,7 +10,7 @@ from tests.bench.data import DOCUMENT_ID, DOMAIN, LETTER, Extent
 from tests.bench.program import Program
 from tests.bench.row import Row, milliseconds
 
-ROUNDS = 9
+ROUNDS = 21
 
 Path = Callable[[int], str]
 
@@ -27,7 +27,7 @@ class Reading:
         return self._row("ITI-67 search, 20 of 20", self._letters, 1.7)
 
     def first_page(self) -> Row:
-        """Measure ITI-67 with more matches than the page holds, so that the total must be counted."""
+        """Measure ITI-67 with more matches than the page holds, so that the total is counted, here and there."""
         return self._row("ITI-67 search, 20 of 50", self._documents, 1.7, is_same=False)
 
     def patient(self) -> Row:
@@ -69,7 +69,10 @@ class Reading:
             raise RuntimeError(f"The bare route does not answer with the same bytes: {path}")
 
     def _compare(self, path: Path, requests: int, accept: str = FHIR) -> tuple[float, float, float]:
-        """Return CPU seconds of a request here and there, and the ratio: medians of rounds that take turns."""
+        """Return CPU seconds of a request here and there, and the ratio: medians of rounds that take turns.
+
+        The ratio is that of two rounds which follow each other, since a machine is not always equally fast.
+        """
         found: list[tuple[float, float]] = []
         with Client(self._ours.port) as ours, Client(self._limit.port) as limit:
             for turn in range(ROUNDS + 1):
