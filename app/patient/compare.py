@@ -23,7 +23,7 @@ LEVELS: dict[str, tuple[str, ...]] = {
     "family": ("exact", "similar", "former", "phonetic", "part", "different", "missing"),
     "birthDate": ("exact", "swapped", "one-digit", "compatible", "two-parts", "different", "missing"),
     "gender": ("equal", "different", "missing"),
-    "address": ("house", "postcode", "street", "city", "different", "missing"),
+    "address": ("house", "street", "postcode", "city", "different", "missing"),
     "telecom": ("equal", "different", "missing"),
     "mothersMaidenName": ("exact", "similar", "different", "missing"),
     "trustedNumber": ("equal", "one-edit", "different", "conflict", "missing"),
@@ -39,7 +39,7 @@ BIRTH_EXACT, BIRTH_SWAPPED, BIRTH_ONE_DIGIT, BIRTH_COMPATIBLE, BIRTH_TWO_PARTS, 
     7
 )
 EQUAL, DIFFERENT, MISSING = range(3)
-ADDRESS_HOUSE, ADDRESS_POSTCODE, ADDRESS_STREET, ADDRESS_CITY, ADDRESS_DIFFERENT, ADDRESS_MISSING = range(6)
+ADDRESS_HOUSE, ADDRESS_STREET, ADDRESS_POSTCODE, ADDRESS_CITY, ADDRESS_DIFFERENT, ADDRESS_MISSING = range(6)
 MAIDEN_EXACT, MAIDEN_SIMILAR, MAIDEN_DIFFERENT, MAIDEN_MISSING = range(4)
 NUMBER_EQUAL, NUMBER_ONE_EDIT, NUMBER_DIFFERENT, NUMBER_CONFLICT, NUMBER_MISSING = range(5)
 CONSISTENT, CONTRADICTORY, UNSAID = range(3)
@@ -169,8 +169,8 @@ def compare_numbers(ours: Sequence[Number], theirs: Sequence[Number]) -> int:
     """Return the best level of trusted numbers of one domain (MAT-08).
 
     `equal` needs a number that is not known to be wrong; `one-edit` one side whose check digit fails or is not known;
-    `conflict` two different numbers, neither of them known to be wrong (PIXM-XREF-03). A number that nothing can
-    check (scheme "") is trusted when it is equal and may be a slip of the pen when it is one edit away.
+    `conflict` two different valid numbers (PIXM-XREF-03). Unverified numbers are trusted when they are equal, and
+    only evidence when they differ.
     Within a domain the best pair counts; a conflict in one domain outweighs an equal number in another.
     """
     best: dict[str, int] = {}
@@ -271,18 +271,15 @@ def _alike(a: str, b: str) -> bool:
 
 def _place_pair(a: Place, b: Place) -> int:
     """Level of two places. The same door in two cities is no agreement: the place must agree or be unknown."""
-    street, _, houses, postcode, city, city_code = a
-    other_street, _, other_houses, other_postcode, other_city, other_city_code = b
+    street, _, houses, postcode, city, _ = a
+    other_street, _, other_houses, other_postcode, other_city, _ = b
     same_postcode = postcode == other_postcode and postcode != ""
-    same_city = city != "" and (
-        city == other_city or (city_code == other_city_code and _similarity(city, other_city, score_cutoff=NEARLY) > 0)
-    )
-    if street and other_street and (street == other_street or _same_street(street, other_street)):
-        placed = same_postcode or same_city
-        same_house = any(house in other_houses for house in houses)
-        if same_house and (placed or _near(postcode, other_postcode)):
+    same_city = city != "" and (city == other_city or _similarity(city, other_city, score_cutoff=NEARLY) > 0)
+    if street and other_street and (same_postcode or same_city or _near(postcode, other_postcode)):
+        alike = 1.0 if street == other_street else _similarity(street, other_street, score_cutoff=NEARLY)
+        if alike and any(house in other_houses for house in houses):
             return ADDRESS_HOUSE
-        if placed and not same_postcode:
+        if alike >= SIMILAR:
             return ADDRESS_STREET
     if same_postcode:
         return ADDRESS_POSTCODE
@@ -292,19 +289,13 @@ def _place_pair(a: Place, b: Place) -> int:
     return ADDRESS_DIFFERENT if told else ADDRESS_MISSING
 
 
-def _same_street(a: str, b: str) -> bool:
-    return _similarity(a, b, score_cutoff=SIMILAR) > 0
-
-
 def _near(a: str, b: str) -> bool:
     return bool(a and b) and _edits(a, b, score_cutoff=1) == 1
 
 
 def _number_pair(value: str, check: str, other: str, other_check: str) -> int:
-    invalid = "invalid" in (check, other_check)
     if value == other:
-        return NUMBER_ONE_EDIT if invalid else NUMBER_EQUAL
-    may_be_slip = invalid or "unchecked" in (check, other_check)
-    if may_be_slip and _edits(value, other, score_cutoff=1) == 1:
-        return NUMBER_ONE_EDIT
-    return NUMBER_DIFFERENT if invalid else NUMBER_CONFLICT
+        return NUMBER_ONE_EDIT if "invalid" in (check, other_check) else NUMBER_EQUAL
+    if check == other_check == "valid":
+        return NUMBER_CONFLICT
+    return NUMBER_ONE_EDIT if _edits(value, other, score_cutoff=1) == 1 else NUMBER_DIFFERENT

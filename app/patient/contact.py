@@ -18,6 +18,9 @@ KEY_DIGITS = 8
 # What is known of a national number: its check digit is right, wrong, or there is none that we know.
 Check = Literal["valid", "invalid", "unchecked"]
 
+# The scheme of numbers that are trusted when equal but are copied by hand without a check digit.
+UNVERIFIED = "unverified"
+
 
 @lru_cache(maxsize=16384)
 def phone(text: str, home_country: str = "") -> str:
@@ -57,14 +60,15 @@ def national_number(text: str, scheme: str) -> tuple[str, Check]:
     """Return a national number without separators, and whether its check digit is right.
 
     Args:
-        scheme: where python-stdnum has the number's rules, for example `sk.rc`; "" when nothing checks it.
+        scheme: where python-stdnum has the number's rules, for example `sk.rc`; "" when every number counts as valid,
+            because its source checks it; `unverified` when slips of the pen must be expected.
 
     Raises:
         ValueError: python-stdnum does not know `scheme`.
     """
     compact = "".join(letter for letter in text.upper() if letter.isalnum())
-    if not scheme:
-        return compact, "unchecked"
+    if scheme in ("", UNVERIFIED):
+        return compact, "unchecked" if scheme else "valid"
     rules = number_rules(scheme)
     valid = rules.is_valid(text) or rules.is_valid(compact)
     return compact, "valid" if valid else "invalid"

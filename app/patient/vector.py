@@ -33,7 +33,7 @@ class Conventions:
 
     # ISO 3166 alpha-2: where telephone numbers without a country code belong; "" for nowhere.
     home_country: str = ""
-    # Identifier system of a trusted person identifier -> python-stdnum's name of its check, "" when there is none.
+    # Identifier system of a trusted person identifier -> its scheme, see `national_number`.
     trusted: Mapping[str, str] = field(default_factory=dict)
     # Other spellings of identifier systems -> the one that counts.
     aliases: Mapping[str, str] = field(default_factory=dict)

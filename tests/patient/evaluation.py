@@ -1,0 +1,121 @@
+"""Precision, recall, completeness and B-cubed of matching, the same for every data set.
+
+Spec: MAT-92; matching.md 9.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from app.patient.keys import match_keys
+from app.patient.matching import Score, score
+from app.patient.parameters import NameFrequencies, Parameters
+from app.patient.vector import Conventions, MatchVector, match_vector
+from tests.patient.febrl import TRUSTED, DataSet, person_of
+
+GRADES = ("certain", "probable", "possible", "certainly-not")
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What came out: `candidates` are the pairs that met in a key, `grades` counts them by truth and grade."""
+
+    name: str
+    links: int
+    possible_pairs: int
+    scores: Mapping[Pair, Score]
+    true: set[Pair]
+    grades: Mapping[bool, Counter[str]] = field(default_factory=dict)
+
+    @property
+    def completeness(self) -> float:
+        """Share of the true pairs that met in a key."""
+        return len(self.true & self.scores.keys()) / self.links
+
+    @property
+    def reduction(self) -> float:
+        """Share of all pairs that never had to be compared."""
+        return 1 - len(self.scores) / self.possible_pairs
+
+    def at(self, *grades: str) -> tuple[float, float, float]:
+        """Return precision, recall and F1 of the pairs that have one of these grades."""
+        found = {pair for pair, scored in self.scores.items() if scored.grade in grades}
+        right = len(found & self.true)
+        precision, recall = right / max(len(found), 1), right / self.links
+        return precision, recall, 2 * precision * recall / max(precision + recall, 1e-9)
+
+    def worst(self, count: int) -> list[tuple[Pair, bool, Score]]:
+        """Return the pairs furthest on the wrong side: strangers by highest W, one person's by lowest."""
+        wrong = [
+            (pair, pair in self.true, scored)
+            for pair, scored in self.scores.items()
+            if (pair in self.true) != (scored.grade in ("certain", "probable"))
+        ]
+        return sorted(wrong, key=lambda each: -abs(each[2].weight - each[2].parameters.limits.probable))[:count]
+
+
+def evaluate(data: DataSet, parameters: Parameters) -> Evaluation:
+    """Return the evaluation of a data set: all pairs that meet in a key are scored."""
+    vectors = vectors_of(data.patients)
+    sized = parameters.for_population(len(vectors), name_frequencies(vectors.values()))
+    pairs = candidate_pairs(vectors, data.may_pair)
+    scores = {(a, b): score(vectors[a], vectors[b], sized) for a, b in pairs}
+    true = {pair for pair in data.links if data.may_pair(*pair)}
+    if data.sides:
+        possible = len(data.sides[0]) * len(data.sides[1])
+    else:
+        possible = len(vectors) * (len(vectors) - 1) // 2
+    grades: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+    for pair, scored in scores.items():
+        grades[pair in true][scored.grade] += 1
+    return Evaluation(data.name, len(true), possible, scores, true, grades)
+
+
+def vectors_of(patients: Mapping[str, dict[str, object]]) -> dict[str, MatchVector]:
+    """Return each patient's match vector, social-security numbers being trusted."""
+    conventions = Conventions(home_country="AU", trusted=TRUSTED)
+    return {key: match_vector(each, conventions) for key, each in patients.items()}
+
+
+def name_frequencies(vectors: Iterable[MatchVector]) -> NameFrequencies:
+    """Return the shares of names among the records."""
+    given: Counter[str] = Counter()
+    family: Counter[str] = Counter()
+    total = 0
+    for vector in vectors:
+        total += 1
+        given.update({name[1] for name in vector.given})
+        family.update({name[0] for name in vector.family})
+    return NameFrequencies(
+        {name: count / total for name, count in given.items()}, {name: count / total for name, count in family.items()}
+    )
+
+
+def candidate_pairs(vectors: Mapping[str, MatchVector], may_pair: Callable[[str, str], bool], cap: int = 2000) -> set[Pair]:
+    """Return the pairs that share a key that no more than `cap` records have."""
+    blocks: dict[int, list[str]] = defaultdict(list)
+    for record, vector in vectors.items():
+        for key in match_keys(vector):
+            blocks[key].append(record)
+    pairs: set[Pair] = set()
+    for records in blocks.values():
+        if len(records) <= cap:
+            records.sort()
+            pairs.update((a, b) for i, a in enumerate(records) for b in records[i + 1 :] if may_pair(a, b))
+    return pairs
+
+
+def b_cubed(clusters: Iterable[Iterable[str]], truth: Callable[[str], str] = person_of) -> tuple[float, float]:
+    """Return B-cubed precision and recall: for each record the share of its cluster, and of its person, that is right."""
+    groups = [list(cluster) for cluster in clusters]
+    sizes = Counter(truth(record) for group in groups for record in group)
+    precision = recall = total = 0.0
+    for group in groups:
+        persons = Counter(truth(record) for record in group)
+        total += len(group)
+        precision += sum(count * count for count in persons.values()) / len(group)
+        recall += sum(count * count / sizes[person] for person, count in persons.items())
+    return precision / total, recall / total
