@@ -63,6 +63,11 @@ class Submission:
     fhir_documents: tuple[Entry, ...]
     patient: Entry | None
 
+    @property
+    def is_derived(self) -> bool:
+        """Whether this server made the SubmissionSet, and no transaction Bundle came."""
+        return bool(self.submission_set.place)
+
     def replaced(self, changed: Mapping[int, Entry]) -> Submission:
         """Return the same submission with the entries in `changed`, by index, in place of what they were."""
 

@@ -16,16 +16,22 @@ import orjson
 
 from app.document.composition import is_fhir_document
 from app.document.content import attachment_of
-from app.document.entry import Entry
+from app.document.entry import Entry, Submission
 from app.document.vocabulary import INVALID_CONTENT
 from app.fhir.media_type import JSON, XML, split
 from app.fhir.outcome import Issue
 from app.fhir.resource import Resource, to_json
 from app.fhir.structure import Structures
 from app.fhir.xml import to_xml
+from app.switches import Switches
 
 # Switch `fhir_document_extra_docref` -> the media types.
 EXTRA_MEDIA_TYPES = {"off": (), "json": (JSON,), "xml": (XML,), "both": (JSON, XML)}
+
+
+def has_transformed(submission: Submission, switches: Switches) -> bool:
+    """Tell whether the FHIR documents of `submission` become Binaries as well: those of ITI-65, by the switch."""
+    return switches.fhir_document_extra_docref != "off" and not submission.is_derived
 
 
 def check_fhir_document(entry: Entry, document: Entry) -> Iterator[Issue]:

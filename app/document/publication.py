@@ -20,7 +20,7 @@ from app.document.content import (
     without_content,
 )
 from app.document.entry import Entry, Submission
-from app.document.fhir_document import bundle_record, fingerprint_of, media_type_of, warnings_about
+from app.document.fhir_document import bundle_record, fingerprint_of, has_transformed, media_type_of, warnings_about
 from app.document.identifier import of_kind, unique_id, with_entry_uuid, with_unique_id
 from app.document.meaning import Meaning
 from app.document.patients import PatientEntry
@@ -173,6 +173,8 @@ def publication_of(
         else:
             holder = content_of(entry, submission, links)
             resource = _described(resource, holder, contents, publication, context)
+            if _identity(holder) and has_transformed(submission, context.switches):
+                resource = without_content(resource)  # hash and size stand in those that are added (MHD-OPT-33)
             publication.create(entry, resource, keys_of(resource, _identity(holder), warn=warn))
     for holder in (*submission.binaries, *submission.fhir_documents):
         owner = owner_of(holder, submission, links)
@@ -193,8 +195,6 @@ def _described(
     if holder is None:
         is_led = is_elsewhere(document) and context.switches.external_retrieval != "link"
         return _led_through_here(document, publication, context) if is_led else document
-    if _identity(holder) and context.switches.fhir_document_extra_docref != "off":
-        return without_content(document)  # hash and size stand in the DocumentReferences that are added (MHD-OPT-33)
     return with_content(document, contents[holder.index])
 
 

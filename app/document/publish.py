@@ -5,8 +5,8 @@ Spec: ITI-65, 2:3.65.4.1.3; ITI-105, 2:3.105.4.1.3; ITI-106, 2:3.106.4.1.3; MHD-
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from app.document.entry import Submission
@@ -30,21 +30,26 @@ ATTEMPTS = 8
 Answer = TypeVar("Answer")
 
 
-async def until_settled(attempt: Callable[[], Awaitable[Answer]], switches: Switches) -> Answer:
-    """Return what `attempt` to store a submission returns; it is made again when another submission overtakes it.
-
-    Raises:
-        FhirError: what `attempt` raises, with the switch `validation_status` 400 for 409 and 422 (MHD-ERR-06);
-            `transient` (503) when it is overtaken too often.
-    """
+@contextmanager
+def statuses(switches: Switches) -> Iterator[None]:
+    """Let refusals have the status that the deployment wants: perhaps 400 for 409 and 422 (MHD-ERR-06)."""
     try:
-        for _ in range(ATTEMPTS):
-            with suppress(Overtaken):
-                return await attempt()
+        yield
     except FhirError as error:
         if switches.validation_status == "400" and error.status in (409, 422):
             error.status = 400
         raise
+
+
+async def until_settled(attempt: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Return what `attempt` to store a submission returns; it is made again when another submission overtakes it.
+
+    Raises:
+        FhirError: what `attempt` raises; `transient` (503) when it is overtaken too often.
+    """
+    for _ in range(ATTEMPTS):
+        with suppress(Overtaken):
+            return await attempt()
     raise FhirError("transient", "Others are changing the same records. Try again.", details="XDSRepositoryBusy")
 
 

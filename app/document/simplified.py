@@ -22,7 +22,8 @@ MINIMAL_DOCUMENT = f"{STRUCTURE_DEFINITION}/IHE.MHD.Minimal.DocumentReference"
 UNCONTAINED_DOCUMENT = f"{STRUCTURE_DEFINITION}/IHE.MHD.UnContained.Comprehensive.DocumentReference"
 COMPREHENSIVE_DOCUMENT = f"{STRUCTURE_DEFINITION}/IHE.MHD.Comprehensive.DocumentReference"
 
-_SOMEWHERE = "urn:uuid:00000000-0000-4000-8000-000000000000"
+# Stands for the place of a document while its metadata are validated.
+SOMEWHERE = "urn:uuid:00000000-0000-4000-8000-000000000000"
 
 
 def admissible_document(resource: Resource | None, context: Context) -> Resource:
@@ -101,4 +102,4 @@ def parted(document: Resource) -> tuple[Resource, Resource]:
 
 
 def _as_stored(document: Resource) -> Resource:
-    return with_url(parted(document)[0], _SOMEWHERE)
+    return with_url(parted(document)[0], SOMEWHERE)

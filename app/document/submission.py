@@ -37,8 +37,6 @@ def refuse(issues: Iterable[Issue]) -> None:
 
 def check_submission(submission: Submission, links: Links, switches: Switches) -> Iterator[Issue]:
     """What can be told from the entries alone, before any document is looked at."""
-    if submission.fhir_documents and not switches.fhir_documents:
-        require_no_fhir_documents(submission)
     yield from check_requests(submission)
     yield from check_documents_are_there(submission)
     if switches.require_submissionset_unique_id:
@@ -50,12 +48,14 @@ def check_submission(submission: Submission, links: Links, switches: Switches) -
     yield from check_fhir_documents(submission, links)
 
 
-def require_no_fhir_documents(submission: Submission) -> None:
-    """Refuse FHIR documents as entries of their own, for which the option is off (MHD-OPT-31).
+def require_option(submission: Submission, switches: Switches) -> None:
+    """Refuse FHIR documents as entries of their own when that option is off (MHD-OPT-31).
 
     Raises:
         FhirError: `not-supported` (422, as the error table has it), `FHIRDocumentNotSupported`.
     """
+    if switches.fhir_documents or not submission.fhir_documents:
+        return
     text = "A FHIR document is not taken as a Bundle entry here; send it as a Binary."
     issues = [entry.issue("not-supported", text, "", "FHIRDocumentNotSupported") for entry in submission.fhir_documents]
     raise FhirError.of(issues, status=422)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from app.document.content import attachment_of, with_content
 from app.document.entry import Entry, Submission
-from app.document.fhir_document import EXTRA_MEDIA_TYPES, serialised
+from app.document.fhir_document import EXTRA_MEDIA_TYPES, has_transformed, serialised
 from app.document.identifier import typed, with_entry_uuid
 from app.document.publication import Publication, keys_of
 from app.document.staging import staged
@@ -28,6 +28,8 @@ async def add_transformed(submission: Submission, links: Links, publication: Pub
     The new DocumentReference says what the original says, transforms it, has its own identifiers and is listed in the
     SubmissionSet; it has no entry in the answer.
     """
+    if not has_transformed(submission, context.switches):
+        return
     for entry in submission.documents:
         document = content_of(entry, submission, links)
         if document is None or document not in submission.fhir_documents:

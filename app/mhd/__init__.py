@@ -9,8 +9,10 @@ from app.mhd.iti66_find_document_lists import ITI66
 from app.mhd.iti67_find_document_references import ITI67
 from app.mhd.iti68_retrieve_document import ITI68
 from app.mhd.iti105_simplified_publish import ITI105
+from app.mhd.iti106_generate_metadata import ITI106
+from app.mhd.search_system import SEARCHES
 
-DOCUMENT_RECIPIENT = (ITI65, ITI105)
-DOCUMENT_RESPONDER = (ITI66, ITI67, ITI68)
+DOCUMENT_RECIPIENT = (ITI65, ITI105, ITI106)
+DOCUMENT_RESPONDER = (ITI66, ITI67, ITI68, SEARCHES)
 
 TRANSACTIONS = DOCUMENT_RECIPIENT + DOCUMENT_RESPONDER

@@ -9,7 +9,7 @@ Spec: IHE ITI TF-2:3.105 (https://profiles.ihe.net/ITI/MHD/ITI-105.html).
 from __future__ import annotations
 
 from app.document.derived_submission import derived_submission
-from app.document.publish import publish, until_settled
+from app.document.publish import publish, statuses, until_settled
 from app.document.simplified import SIMPLIFIED, admissible_document, parted
 from app.document.staging import whole_resource
 from app.document.submission import require_subject
@@ -46,7 +46,8 @@ async def simplified_publish(message: RequestMessage, context: Context) -> Respo
         publication, kept = await publish(submission, message, context, existing.keys)
         return _answer(201, kept[publication.names[submission.documents[0].index]], context)
 
-    return await until_settled(attempt, context.switches)
+    with statuses(context.switches):
+        return await until_settled(attempt)
 
 
 def _answer(status: int, kept: Kept, context: Context) -> ResponseMessage:

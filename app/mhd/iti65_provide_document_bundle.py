@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from app.document.entry import submission_of
 from app.document.level import LEVELS, admissible, claimed_level, require_transaction_bundle
-from app.document.publish import publish, until_settled
+from app.document.publish import publish, statuses, until_settled
 from app.document.staging import with_whole_resources
+from app.document.submission import require_option
 from app.document.vocabulary import MHD
 from app.fhir.bundle import transaction_response
 from app.transaction import Context, Option, RequestMessage, ResponseMessage, Transaction, transaction
@@ -34,8 +35,10 @@ async def provide_document_bundle(message: RequestMessage, context: Context) -> 
     bundle = require_transaction_bundle(message.resource)
     level = claimed_level(bundle)
     submission = submission_of(admissible(bundle, level, context), level)
-    submission = await with_whole_resources(submission, message, context)
-    publication, kept = await until_settled(lambda: publish(submission, message, context), context.switches)
+    with statuses(context.switches):
+        require_option(submission, context.switches)
+        submission = await with_whole_resources(submission, message, context)
+        publication, kept = await until_settled(lambda: publish(submission, message, context))
     is_shown = "return=representation" in message.headers.get("prefer", "")
     written = publication.written(kept, submission.entries, context.base_url, is_shown=is_shown)
     base_url = context.base_url if context.switches.location_style == "absolute" else ""
