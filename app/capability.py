@@ -104,8 +104,16 @@ def _rest(transactions: Sequence[Transaction], definitions: Definitions) -> Reso
         "resource": [_resource(name, transactions, definitions) for name in types],
         "interaction": list(system.values()),
         "operation": _operations(transactions, ""),
+        "compartment": sorted({url for _, one in _interactions(transactions) if (url := _compartment(one))}),
     }
     return {name: value for name, value in rest.items() if value}
+
+
+def _compartment(interaction: Interaction) -> str:
+    """Return the definition of the compartment that `interaction` searches, `Patient/{id}/List` say; "" for others."""
+    owner, _, rest = interaction.path.partition("/{id}/")
+    is_search = interaction.code == "search-type" and rest
+    return f"http://hl7.org/fhir/CompartmentDefinition/{owner.lower()}" if is_search else ""
 
 
 def _system_interaction(transaction: Transaction, interaction: Interaction) -> Resource:
@@ -114,7 +122,8 @@ def _system_interaction(transaction: Transaction, interaction: Interaction) -> R
 
 def _resource(resource_type: str, transactions: Sequence[Transaction], definitions: Definitions) -> Resource:
     """Return what is offered for one resource type by all `transactions` together."""
-    codes = {one.code for _, one in _interactions(transactions) if one.resource_type == resource_type}
+    offered = [one for _, one in _interactions(transactions) if one.resource_type == resource_type]
+    codes = {one.code for one in offered}
     profiles = dict.fromkeys(url for each in transactions for url in each.supported_profiles.get(resource_type, ()))
     parameters = dict.fromkeys(code for each in transactions for code in each.search_parameters.get(resource_type, ()))
     titles = [
@@ -124,7 +133,7 @@ def _resource(resource_type: str, transactions: Sequence[Transaction], definitio
         "type": resource_type,
         "supportedProfile": list(profiles),
         "documentation": "; ".join(dict.fromkeys(filter(None, titles))),
-        "interaction": [{"code": code} for code in TYPE_INTERACTIONS if code in codes],
+        "interaction": [_type_interaction(code, offered) for code in TYPE_INTERACTIONS if code in codes],
         "searchParam": [_parameter(resource_type, code, definitions) for code in parameters],
         "operation": _operations(transactions, resource_type),
     }
@@ -132,9 +141,18 @@ def _resource(resource_type: str, transactions: Sequence[Transaction], definitio
         resource["versioning"] = "versioned"
     if "create" in codes:
         resource["conditionalCreate"] = True
+    if any(one.code == "update" and one.conditional for one in offered):
+        resource |= {"conditionalUpdate": True, "readHistory": False, "updateCreate": False}
+    if any(one.code == "delete" and one.conditional for one in offered):
+        resource["conditionalDelete"] = "single"
     if "read" in codes:
         resource["conditionalRead"] = "full-support"
-    return {name: value for name, value in resource.items() if value}
+    return {name: value for name, value in resource.items() if value or value is False}
+
+
+def _type_interaction(code: str, offered: Iterable[Interaction]) -> Resource:
+    texts = dict.fromkeys(one.documentation for one in offered if one.code == code and one.documentation)
+    return {"code": code, "documentation": "; ".join(texts)} if texts else {"code": code}
 
 
 def _parameter(resource_type: str, code: str, definitions: Definitions) -> Resource:

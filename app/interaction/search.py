@@ -5,45 +5,50 @@ Spec: FHIR R4 http.html#search; search.html#return, #include, #summary, #element
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from urllib.parse import urlencode
 from uuid import UUID
 
 from app.fhir.bundle import searchset
 from app.fhir.outcome import FhirError, Issue, operation_outcome
-from app.fhir.resource import Resource, fill_in_base, parse_json, to_json
+from app.fhir.resource import fill_in_base, parse_json, to_json
 from app.fhir.subset import subset
 from app.interaction.inclusion import included
 from app.search.page import PARAMETER, token
-from app.search.query import Query, parse
+from app.search.query import WHOLE_TYPE, Query, Scope, parse
 from app.store.resources import Found, Match
 from app.transaction import Context, FhirJson, RequestMessage, ResponseMessage
 
 
-async def search_resources(query: Query, context: Context) -> ResponseMessage:
+async def search_resources(query: Query, context: Context, warnings: Sequence[Issue] = ()) -> ResponseMessage:
     """Answer a search with the page that `query` asks for.
+
+    Args:
+        warnings: what else there is to say about the search.
 
     Returns:
         200 and a Bundle of type searchset, joined from stored bytes.
     """
-    found = await context.store.search(query)
+    return await answer_with(await context.store.search(query), query, context, warnings)
+
+
+async def answer_with(found: Found, query: Query, context: Context, warnings: Sequence[Issue] = ()) -> ResponseMessage:
+    """Return 200 and the page `found`, with what its matches include and the links that lead on."""
     added = await included(found.entries, query, context) if query.includes else ()
     links, base_url = _links(query, found, context), context.base_url
     matches, more = (_entries(kept, query, context) for kept in (found.entries, added))
-    outcome = _told(query, context) if query.ignored else None
+    issues = [*warnings, *_ignored(query)]
+    outcome = (f"urn:uuid:{UUID(context.new_id())}", operation_outcome(issues)) if issues else None
     page = searchset(base_url, links, found.total, matches, more, outcome)
     return ResponseMessage(200, FhirJson(fill_in_base(page, base_url)))
 
 
-def _told(query: Query, context: Context) -> tuple[str, Resource]:
-    """Return what a client who asked for lenient handling learns of parameters that were ignored (MHD-66-31)."""
-    text = "Search parameter `{}` is not supported for `{}`, and was ignored."
-    issues = [
-        Issue("not-supported", text.format(name[:64], query.resource_type), severity="warning")
-        for name in query.ignored
-    ]
-    return f"urn:uuid:{UUID(context.new_id())}", operation_outcome(issues)
+def _ignored(query: Query) -> Iterator[Issue]:
+    """Yield what a client who asked for lenient handling learns of parameters that were ignored (MHD-66-31)."""
+    for name in query.ignored:
+        text = f"Search parameter `{name[:64]}` is not supported for `{query.resource_type}`, and was ignored."
+        yield Issue("not-supported", text, severity="warning")
 
 
 def _entries(kept: Iterable[Match], query: Query, context: Context) -> list[tuple[str, bytes]]:
@@ -56,8 +61,8 @@ def _reduced(kept: Match, query: Query, context: Context) -> bytes:
     return to_json(subset(parse_json(kept.json), query.elements, query.summary, context.packages.structures))
 
 
-def query_of(message: RequestMessage, context: Context, resource_type: str) -> Query:
-    """Return what `message` asks of `resource_type`.
+def query_of(message: RequestMessage, context: Context, resource_type: str, scope: Scope = WHOLE_TYPE) -> Query:
+    """Return what `message` asks of `resource_type`, or of a part of it.
 
     With `Prefer: handling=strict` nothing is ignored; only with `handling=lenient` is it told what was.
     """
@@ -69,6 +74,7 @@ def query_of(message: RequestMessage, context: Context, resource_type: str) -> Q
         base_url=context.base_url,
         strict="handling=strict" in handling,
         paging=context.paging,
+        scope=scope,
     )
     return query if "handling=lenient" in handling else replace(query, ignored=())
 
@@ -94,14 +100,15 @@ def require_parameters(query: Query, groups: Sequence[Sequence[str]]) -> None:
 
 def _links(query: Query, found: Found, context: Context) -> dict[str, str]:
     """Return `self`, which says what was understood, and `next` when there is more."""
-    links = {"self": search_url(context, query.resource_type, query.applied)}
+    path = query.resource_type if query.path is None else query.path
+    links = {"self": search_url(context, path, query.applied)}
     if found.next:
         after = token(found.next, query.fingerprint, context.paging.key)
-        links["next"] = search_url(context, query.resource_type, (*query.applied, (PARAMETER, after)))
+        links["next"] = search_url(context, path, (*query.applied, (PARAMETER, after)))
     return links
 
 
-def search_url(context: Context, resource_type: str, pairs: Sequence[tuple[str, str]]) -> str:
-    """Return the absolute URL of a search for `resource_type` with `pairs`."""
-    url = f"{context.base_url}/{resource_type}"
+def search_url(context: Context, path: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """Return the absolute URL of a search at `path` below `[base]` with `pairs`."""
+    url = f"{context.base_url}/{path}".rstrip("/")
     return f"{url}?{urlencode(pairs, safe=':/,')}" if pairs else url

@@ -8,10 +8,10 @@ Spec: IHE ITI TF-2:3.66 (https://profiles.ihe.net/ITI/MHD/ITI-66.html).
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from app.document.vocabulary import MHD, STRUCTURE_DEFINITION
 from app.interaction import query_of, read_resource, require_parameters, search_resources
+from app.mhd.finding import not_offered, of_type, target_communities, warnings_about
+from app.search.query import Scope
 from app.transaction import Context, RequestMessage, ResponseMessage, Transaction, read, search_type
 
 # What the Document Responder must implement: 2:3.66.4.1.2.1, in the order of the section.
@@ -42,19 +42,15 @@ async def find_document_lists(message: RequestMessage, context: Context) -> Resp
 
     Raises:
         FhirError: `invalid` (400) for a value its parameter cannot read; `required` (400) when a parameter that the
-            Document Consumer must send is missing and the switch `search_requires_patient` is on.
+            Document Consumer must send is missing and the switch `search_requires_patient` is on; `not-found` (400),
+            `XDSUnknownCommunity`, for communities that are not served.
     """
-    query = query_of(replace(message, query=tuple(_of_list(*pair) for pair in message.query)), context, "List")
+    warnings = warnings_about(message, context.switches)
+    scope = Scope(without=not_offered(context.switches))
+    query = query_of(of_type(message, "List"), context, "List", scope)
     if context.switches.search_requires_patient:
         require_parameters(query, (("patient", "patient.identifier", "_id"), ("status", "_id"), ("code", "_id")))
-    return await search_resources(query, context)
-
-
-def _of_list(name: str, text: str) -> tuple[str, str]:
-    """Return a parameter in R4's words: the section's `superseded` is no status of a List; `retired` is (A-08)."""
-    if name.partition(":")[0] != "status":
-        return name, text
-    return name, ",".join("retired" if code == "superseded" else code for code in text.split(","))
+    return await search_resources(query, context, warnings)
 
 
 ITI66 = Transaction(
@@ -76,4 +72,5 @@ ITI66 = Transaction(
     },
     instantiates=(f"{MHD}/CapabilityStatement/IHE.MHD.DocumentResponder",),
     audit_profile=f"{STRUCTURE_DEFINITION}/IHE.MHD.FindDocumentLists.Audit.Responder",
+    options={"target_communities": target_communities("List")},
 )

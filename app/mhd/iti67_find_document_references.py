@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from app.document.vocabulary import MHD, STRUCTURE_DEFINITION
 from app.interaction import query_of, read_resource, require_parameters, search_resources
+from app.mhd.finding import not_offered, target_communities, warnings_about
+from app.search.query import Scope
 from app.transaction import Context, RequestMessage, ResponseMessage, Transaction, read, search_type
 
 # What the Document Responder must implement: 2:3.67.4.1.2.1, in the order of the section.
@@ -49,10 +51,11 @@ async def find_document_references(message: RequestMessage, context: Context) ->
         FhirError: `invalid` (400) for a value its parameter cannot read; `required` (400) when a parameter that the
             Document Consumer must send is missing and the switch `search_requires_patient` is on.
     """
-    query = query_of(message, context, "DocumentReference")
+    warnings = warnings_about(message, context.switches)
+    query = query_of(message, context, "DocumentReference", Scope(without=not_offered(context.switches)))
     if context.switches.search_requires_patient:
         require_parameters(query, (("patient", "patient.identifier", "_id"), ("status", "_id")))
-    return await search_resources(query, context)
+    return await search_resources(query, context, warnings)
 
 
 ITI67 = Transaction(
@@ -68,4 +71,5 @@ ITI67 = Transaction(
     supported_profiles={"DocumentReference": (f"{STRUCTURE_DEFINITION}/IHE.MHD.Minimal.DocumentReference",)},
     instantiates=(f"{MHD}/CapabilityStatement/IHE.MHD.DocumentResponder",),
     audit_profile=f"{STRUCTURE_DEFINITION}/IHE.MHD.FindDocumentReferences.Audit.Responder",
+    options={"target_communities": target_communities("DocumentReference")},
 )

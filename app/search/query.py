@@ -9,7 +9,7 @@ Spec: FHIR R4 search.html; MHD-GEN-20 to MHD-GEN-27, MHD-66-05 to MHD-66-07, MHD
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from app.fhir.outcome import FhirError, Issue
@@ -20,7 +20,7 @@ from app.search.definitions import Definitions
 from app.search.page import Paging, Position
 from app.search.result import Include, Sort
 
-__all__ = ["Include", "Paging", "Position", "Query", "Sort", "parse"]
+__all__ = ["Include", "Paging", "Position", "Query", "Scope", "Sort", "parse"]
 
 _PAGING = Paging()
 
@@ -44,6 +44,7 @@ class Query:
         summary: `true`, `text`, `data`, `count`, `false`; empty when the client did not say.
         elements: names of top-level elements to return; empty for all.
         fingerprint: for page tokens.
+        path: what stands below `[base]` in the URL of the search, when that is not the resource type.
     """
 
     resource_type: str
@@ -58,9 +59,28 @@ class Query:
     elements: tuple[str, ...] = ()
     includes: tuple[Include, ...] = ()
     fingerprint: str = ""
+    path: str | None = None
 
 
-def parse(
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a search takes place, when that is not simply a resource type.
+
+    Attributes:
+        path: as in `Query`; part of the page token.
+        within: what every result meets, whatever is asked.
+        without: names of parameters that are not known here.
+    """
+
+    path: str | None = None
+    within: Criterion = EVERYTHING
+    without: Collection[str] = ()
+
+
+WHOLE_TYPE = Scope()
+
+
+def parse(  # noqa: PLR0913 - the last three are rarely given
     definitions: Definitions,
     resource_type: str,
     pairs: Sequence[Pair],
@@ -68,6 +88,7 @@ def parse(
     base_url: str,
     strict: bool = False,
     paging: Paging = _PAGING,
+    scope: Scope = WHOLE_TYPE,
 ) -> Query:
     """Return what `pairs`, the decoded names and values of a query, ask of `resource_type`.
 
@@ -75,12 +96,14 @@ def parse(
         pairs: order and repeats kept; a repeated name is "and", a comma in a value "or".
         base_url: this server's, so that its absolute URLs are known.
         strict: refuse what is otherwise ignored (`Prefer: handling=strict`).
+        scope: where the search takes place.
 
     Raises:
         FhirError: `value` (400) for a value that its parameter cannot read, `not-supported` (400) for an unknown
             modifier, and for an unknown parameter when `strict`.
     """
-    reading = _Reading(definitions, base_url, paging, Query(resource_type, count=paging.default_count))
+    query = Query(resource_type, count=paging.default_count, path=scope.path)
+    reading = _Reading(definitions, base_url, paging, query, scope)
     for name, text in pairs:
         if text:
             reading.read(result.ALIASES.get(name, name), text, (name, text))
@@ -97,6 +120,7 @@ class _Reading:
     base_url: str
     paging: Paging
     query: Query
+    scope: Scope = WHOLE_TYPE
     asked: list[Pair] = field(default_factory=list)
     criteria: list[Criterion] = field(default_factory=list)  # of all that was asked, but for chains
     applied: list[Pair] = field(default_factory=list)
@@ -107,12 +131,15 @@ class _Reading:
     def read(self, name: str, text: str, sent: Pair) -> None:
         """Take one pair into the query, or note why not."""
         try:
-            is_known = self._shape(name, text) or self._ask(name, text)
+            is_known = self._is_in_scope(name) and (self._shape(name, text) or self._ask(name, text))
         except FhirError as error:
             self.issues += error.issues
             return
         if name != page.PARAMETER:
             self.applied.append(sent) if is_known else self.ignored.append(name)
+
+    def _is_in_scope(self, name: str) -> bool:
+        return name not in self.scope.without and name.partition(":")[0] not in self.scope.without
 
     def refuse_ignored(self) -> None:
         """Turn what was ignored into refusals."""
@@ -126,10 +153,11 @@ class _Reading:
         if self.issues:
             raise FhirError.of(self.issues)
         query = self.query
-        mark = page.fingerprint(query.resource_type, [*self.asked, *((str(key), "") for key in query.sort)])
+        place = query.resource_type if query.path is None else query.path
+        mark = page.fingerprint(place, [*self.asked, *((str(key), "") for key in query.sort)])
         return replace(
             query,
-            criterion=all_of([*self.criteria, self._chains()]),
+            criterion=all_of([self.scope.within, *self.criteria, self._chains()]),
             after=page.position(self.token, mark, self.paging.key) if self.token else None,
             applied=tuple(self.applied),
             ignored=tuple(dict.fromkeys(self.ignored)),

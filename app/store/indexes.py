@@ -25,7 +25,7 @@ from app.store.filter import INDEX
 
 # The parameters whose values narrow a search, in whichever types have them; the second row, where few records do.
 NARROWING = ("patient", "identifier", "family", "given", "name", "birthdate")
-RARE = ("related", "relatesto", "item", "telecom")
+RARE = ("related", "relatesto", "item", "telecom", "author", "source")
 # References whose target is also asked for by an identifier alone.
 BY_IDENTIFIER = ("patient", "related")
 

@@ -17,7 +17,7 @@ from app.fhir.resource import parse_json
 from app.store.change import Delete
 from app.store.resources import Store
 from app.validation.validator import Validator
-from tests.mhd.conftest import Count, Publish, issue, locations
+from tests.mhd.conftest import Count, Publish, Server, issue, locations
 from tests.mhd.test_folders import creating, folder
 from tests.submissions import SD, changed, concept, minimal, submission
 
@@ -144,15 +144,22 @@ async def test_every_form_of_a_parameter_is_read(client: httpx.AsyncClient, publ
     assert link.endswith(("=Bei+spiel", "=Bei%20spiel"))
 
 
-async def test_uri_is_compared_as_it_is(client: httpx.AsyncClient, publish: Publish) -> None:
+async def test_uri_is_compared_as_it_is(server: Server, publish: Publish) -> None:
     """MHD-GEN-24: a parameter of type uri: whole, and with its case; MHD-PR-35: so is the URL of its extension."""
+    client = await server(target_communities=True, known_communities=("urn:oid:2.999.10", "urn:oid:2.999.1"))
     right = {"url": f"{SD}/ihe-HomeCommunityId", "valueOid": "urn:oid:2.999.10"}
     wrong = {"url": f"{SD}/ihe-homeCommunityId", "valueOid": "urn:oid:2.999.10"}
-    found = locations(await publish(submission(extension=[right])))[1]
+    found = locations(await publish(submission(extension=[right], meta={"source": "urn:oid:2.999.10"})))[1]
     await publish(submission(extension=[wrong]))
 
-    for value, expected in (("urn:oid:2.999.10", [found]), ("URN:OID:2.999.10", []), ("urn:oid:2.999.1", [])):
-        body = (await client.get(f"DocumentReference?targetCommunityIdList={value}")).json()
+    for asked, expected in (
+        ("targetCommunityIdList=urn:oid:2.999.10", [found]),
+        ("targetCommunityIdList=urn:oid:2.999.1", []),
+        ("_source=urn:oid:2.999.10", [found]),
+        ("_source=URN:OID:2.999.10", []),
+        ("_source=urn:oid:2.999.1", []),
+    ):
+        body = (await client.get(f"DocumentReference?{asked}")).json()
         assert [one["fullUrl"] for one in body.get("entry", [])] == expected
 
 
