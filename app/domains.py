@@ -12,6 +12,7 @@ them: `[base]|Patient/1` is a patient's number there.
     revealed = true                        # false: its numbers help matching and are never told
     assertion = "owner-only"               # "any": whoever sends a number of it is believed
     trusted = false                        # true: one number, one person, such as a national number
+    check = "sk.rc"                        # of a trusted number: what python-stdnum calls its check digit
     kind = "business"                      # "fhir-server": the system is a FHIR base, numbers are `Patient/<id>`
     active = true
 
@@ -42,6 +43,7 @@ _MEMBERS: Mapping[str, tuple[type, tuple[str, ...]]] = {
     "revealed": (bool, ()),
     "assertion": (str, ("owner-only", "any")),
     "trusted": (bool, ()),
+    "check": (str, ()),
     "kind": (str, ("business", "fhir-server")),
     "active": (bool, ()),
 }
@@ -69,6 +71,7 @@ class Domain:
     revealed: bool = True
     assertion: Assertion = "owner-only"
     trusted: bool = False
+    check: str = ""
     kind: Kind = "business"
     active: bool = True
 

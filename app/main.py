@@ -15,10 +15,11 @@ from secrets import token_hex
 
 from fastapi import FastAPI
 
-from app import __version__, conformance, mhd, pdqm
+from app import __version__, conformance, mhd, pdqm, pixm
 from app.capability import NAME, capabilities, require_definitions
 from app.domains import load as load_domains
 from app.fhir import packages as fhir_packages
+from app.patient.derived import deriving
 from app.rest.body import Limits
 from app.rest.framework_errors import add_framework_errors
 from app.rest.health import add_health
@@ -34,7 +35,9 @@ from app.transaction import Context, Transaction, complete, offered
 from app.validation.validator import Validator
 
 # Each IHE profile that this server implements adds its transactions here.
-TRANSACTIONS: tuple[Transaction, ...] = mhd.TRANSACTIONS + pdqm.TRANSACTIONS + conformance.TRANSACTIONS
+TRANSACTIONS: tuple[Transaction, ...] = (
+    mhd.TRANSACTIONS + pixm.TRANSACTIONS + pdqm.TRANSACTIONS + conformance.TRANSACTIONS
+)
 
 SWEEP_EVERY_S = 3600.0
 EXAMPLE_DOMAINS = Path(__file__).parent / "examples" / "domains.toml"
@@ -82,7 +85,7 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
         log.warning("profiles: %s", problem)
     domains = load_domains(domains_file(settings), packages, settings.url)
     connection = connect(settings.mongodb_url.get_secret_value(), settings.mongodb_driver, settings.mongodb_database)
-    store = Store(connection, definitions)
+    store = Store(connection, definitions, {"Patient": deriving(domains, settings.home_country)})
     validator = Validator(packages)
     sweeping = asyncio.create_task(sweep_forever(store))
     surveying = asyncio.create_task(tell_problems(validator))

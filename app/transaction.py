@@ -132,6 +132,8 @@ class Interaction:
         scope: what a token must grant: `DocumentReference.s`; empty when everybody may.
         operation: canonical URL of the OperationDefinition, for an operation.
         summary: one line for the API page.
+        conditional: the URL's query, or a header, says which record is meant: a conditional create, update or delete.
+        documentation: Markdown for the CapabilityStatement.
     """
 
     code: str
@@ -142,6 +144,8 @@ class Interaction:
     scope: str = ""
     operation: str = ""
     summary: str = ""
+    conditional: bool = False
+    documentation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +237,35 @@ def read(resource_type: str, handle: Handler) -> tuple[Interaction, ...]:
 def create(resource_type: str, handle: Handler) -> tuple[Interaction, ...]:
     """Return the interaction `create`: a resource posted to its type."""
     return (Interaction("create", "POST", resource_type, handle, resource_type, f"{resource_type}.c"),)
+
+
+def conditional_create(resource_type: str, handle: Handler) -> tuple[Interaction, ...]:
+    """Return the interaction `create` with the header If-None-Exist, and only with it."""
+    text = "conditional only (If-None-Exist)"
+    scope = f"{resource_type}.c"
+    return (
+        Interaction(
+            "create", "POST", resource_type, handle, resource_type, scope, conditional=True, documentation=text
+        ),
+    )
+
+
+def conditional_update(resource_type: str, handle: Handler) -> tuple[Interaction, ...]:
+    """Return the interaction `update` of the record that the query names; never of an id."""
+    text, scope = "conditional only", f"{resource_type}.u"
+    return (
+        Interaction("update", "PUT", resource_type, handle, resource_type, scope, conditional=True, documentation=text),
+    )
+
+
+def conditional_delete(resource_type: str, handle: Handler) -> tuple[Interaction, ...]:
+    """Return the interaction `delete` of the record that the query names; never of an id."""
+    text, scope = "conditional only", f"{resource_type}.d"
+    return (
+        Interaction(
+            "delete", "DELETE", resource_type, handle, resource_type, scope, conditional=True, documentation=text
+        ),
+    )
 
 
 def operation(resource_type: str, name: str, definition: str, handle: Handler, scope: str) -> tuple[Interaction, ...]:

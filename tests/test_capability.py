@@ -109,9 +109,11 @@ def test_responder_reads_and_searches(statement: Statement) -> None:
 
 
 def test_nothing_is_listed_that_is_not_offered(statement: Statement) -> None:
-    """MHD-GEN-10, MHD-CS-12: neither update nor delete."""
-    listed = {one["code"] for each in statement["rest"][0]["resource"] for one in each.get("interaction", ())}
+    """MHD-GEN-10, MHD-CS-12: documents are neither updated nor deleted; patients by their source only."""
+    documents = ("DocumentReference", "List", "Binary")
+    listed = {code for each in documents for code in codes(statement, each)}
     assert not listed & {"update", "patch", "delete"}
+    assert not any("patch" in codes(statement, each["type"]) for each in statement["rest"][0]["resource"])
 
 
 def test_supported_profiles(statement: Statement) -> None:

@@ -33,6 +33,7 @@ HTTP_STATUS: dict[str, int] = {
     "multiple-matches": 412,  # a condition that should name one thing names several
     "conflict": 412,  # the version that the caller knew is no longer the current one
     "business-rule": 422,  # well-formed, and against a rule of Document Sharing
+    "extension": 422,  # an extension that changes the meaning, and that this server does not know
     "too-long": 413,  # more bytes than this server takes
     "too-costly": 400,  # more work than this server does for one request
     "throttled": 429,  # more requests than this caller may send
@@ -55,6 +56,7 @@ class Issue:
         expression: FHIRPath of the element, empty when none.
         severity: fatal, error, warning or information.
         details: an IHE (Document Sharing) error code such as `XDSUnknownPatientId`, empty when none fits.
+        text: a sentence for `details.text`; empty: the diagnostics, and only beside a code.
     """
 
     code: str
@@ -62,6 +64,7 @@ class Issue:
     expression: str = ""
     severity: str = "error"
     details: str = ""
+    text: str = ""
 
     @property
     def is_error(self) -> bool:
@@ -121,7 +124,9 @@ def operation_outcome(issues: Iterable[Issue]) -> Resource:
 def _component(issue: Issue) -> Resource:
     component: Resource = {"severity": issue.severity, "code": issue.code}
     if issue.details:
-        component["details"] = {"coding": [{"code": issue.details}], "text": issue.diagnostics}
+        component["details"] = {"coding": [{"code": issue.details}], "text": issue.text or issue.diagnostics}
+    elif issue.text:
+        component["details"] = {"text": issue.text}
     component["diagnostics"] = issue.diagnostics
     if issue.expression:
         component["expression"] = [issue.expression]

@@ -114,7 +114,7 @@ def _told(asked: Asked, records: Iterable[_Record], domains: Domains) -> Iterato
 
 
 def _as_told(identifier: Resource, domain: Domain) -> Resource:
-    kept = {name: identifier[name] for name in ("use", "type") if name in identifier}
+    kept: Resource = {name: identifier[name] for name in ("use", "type") if name in identifier}
     told: Resource = {**kept, "system": domain.system, "value": identifier["value"]}
     if "period" in identifier:
         told["period"] = identifier["period"]
@@ -135,10 +135,10 @@ def _references(asked: Asked, records: Sequence[_Record], owners: set[str], cont
 
 def _is_referred_to(asked: Asked, record: _Record, owners: set[str], context: Context) -> bool:
     """Tell whether a record is among those that are asked for: others than the one that owns the asked identifier."""
-    is_owner = record.id in owners and asked.source.source in (record.source, "") | _own(asked, context)
+    by_id = asked.source is context.domains.own
     if context.domains.own in asked.targets:
-        return not (asked.source is context.domains.own and record.id in owners)
-    if is_owner:
+        return not (by_id and record.id in owners)
+    if record.id in owners and (by_id or record.source in ("", asked.source.source)):
         return False
     return not asked.targets or any(_owns_one_of(record, domain, context.domains) for domain in asked.targets)
 
