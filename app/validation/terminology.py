@@ -65,7 +65,9 @@ class ValueSet:
         allowed = f"; allowed are {listed(self.codes)}" if self.codes else ""
         if self.codes.intersection(codes):
             hint = " The code is right, and its system is not."
-        text = f"{subject} in the value set `{brief(self.url)}` ({by(self.source)}){allowed}.{hint}"
+        # One of R4's own is known by its name; one of a package can only be looked up by its URL (NAT-05).
+        name = brief(self.url) if self.url.startswith("http://hl7.org/fhir/") else self.url
+        text = f"{subject} in the value set `{name}` ({by(self.source)}){allowed}.{hint}"
         return Finding("code-invalid", text[0].upper() + text[1:], self.severity)
 
 

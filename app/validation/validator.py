@@ -14,6 +14,7 @@ from typing import Any
 
 from app.fhir.outcome import Issue
 from app.fhir.packages import Packages
+from app.fhir.resource import Resource
 from app.validation.compiler import Compiler
 from app.validation.extension_context import check_contexts
 from app.validation.finding import Finding, Step, shown
@@ -45,7 +46,19 @@ class Validator:
         survey(self._compiler)
         return self.problems
 
-    def validate(self, resource: Any, profile: str = "", *, root: str = "", claims: bool = False) -> list[Issue]:
+    def check_claims(self, resource: Resource, *, root: str = "", soft: str = "") -> list[Issue]:
+        """Return what keeps `resource` from the profiles that its `meta.profile` claims and a package has.
+
+        Args:
+            root: what expressions begin with; empty: the resource type.
+            soft: what the URLs of profiles begin with that may be claimed and not met; empty for none.
+        """
+        place = Place(resource, resource, None, Run(soft=soft))
+        return _issues(claimed(self._compiler, place), resource, root or resource["resourceType"])
+
+    def validate(
+        self, resource: Any, profile: str = "", *, root: str = "", claims: bool = False, is_strict: bool = False
+    ) -> list[Issue]:
         """Return everything that is wrong with `resource`, in the order of the document, each thing once.
 
         Args:
@@ -54,6 +67,7 @@ class Validator:
             root: what expressions begin with; empty: the resource type.
             claims: validate also against the profiles that `meta.profile` claims and a package has, in this
                 resource and in those it holds.
+            is_strict: enforce the profile and those it leads to, whatever `severity` their packages have.
 
         Returns:
             issues with code, diagnostics, expression and severity; empty when there is nothing to say.
@@ -64,15 +78,16 @@ class Validator:
         if not isinstance(kind, str) or not self._compiler.is_concrete(kind):
             return [unknown_type(self._compiler, kind).issue(root)]
         try:
-            found = self._run(resource, kind, profile, claims=claims)
+            run = Run(claims=claims, is_strict=is_strict)
+            found = self._run(resource, kind, profile, run)
         except RecursionError:
             found = [Finding("structure", "The resource is nested deeper than this server reads.")]
         return _issues(found, resource, root or kind)
 
-    def _run(self, resource: dict[str, Any], kind: str, profile: str, *, claims: bool) -> list[Finding]:
-        place = Place(resource, resource, None, Run(claims=claims))
-        found = list(claimed(self._compiler, place)) if claims else []
-        if not (claims and not profile and self._claims(resource)):
+    def _run(self, resource: dict[str, Any], kind: str, profile: str, run: Run) -> list[Finding]:
+        place = Place(resource, resource, None, run)
+        found = list(claimed(self._compiler, place)) if run.claims else []
+        if not (run.claims and not profile and self._claims(resource)):
             found += self._held(place, kind, profile)
         return [*found, *check_contexts(self._compiler, resource)] if place.run.has_known_extension else found
 

@@ -66,7 +66,7 @@ def test_a_code_of_another_system_is_told_so(validator_of: ValidatorOf) -> None:
     validator = validator_of(COLOURS, profile("p", "Basic", element("Basic.code", binding=binding)))
     (issue,) = validator.validate({"resourceType": "Basic", "code": {"coding": [FOREIGN]}}, url_of("p"))
     assert issue.diagnostics == (
-        "`red` is not in the value set `colours` (profile `p`); allowed are `green`, `red`. "
+        "`red` is not in the value set `http://example.org/fhir/ValueSet/colours` (profile `p`); allowed are `green`, `red`. "
         "The code is right, and its system is not."
     )
 
