@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from app.document.claims import SOFT, STATUS
 from app.document.entry import is_list_of
 from app.document.identifier import with_types
 from app.document.vocabulary import FOLDER, METADATA_ERROR, MISSING_DOCUMENT, STRUCTURE_DEFINITION, UNRESOLVED
@@ -76,8 +77,9 @@ def admissible(bundle: Resource, level: str, context: Context) -> Resource:
         bundle = _with_identifier_types(bundle)
     if level == MINIMAL and switches.metadata_level == "comprehensive":
         level = UNCONTAINED
-    issues = context.validator.validate(bundle, level)
+    issues = context.validator.validate(bundle, level, is_strict=True)
     require_none([_told(issue) for issue in _tolerated(issues, level)], status=400)
+    require_none(map(_told, context.validator.check_claims(bundle, soft=SOFT)), status=STATUS)
     if level != MINIMAL and not switches.minimal_folders:
         require_none([_told(issue) for issue in _check_new_folders(bundle, context)], status=400)
     return bundle
@@ -89,7 +91,7 @@ def _check_new_folders(bundle: Resource, context: Context) -> Iterator[Issue]:
         resource = entry["resource"]
         if entry["request"]["method"] == "POST" and is_list_of(resource, FOLDER):
             root = f"Bundle.entry[{index}].resource"
-            yield from context.validator.validate(resource, COMPREHENSIVE_FOLDER, root=root)
+            yield from context.validator.validate(resource, COMPREHENSIVE_FOLDER, root=root, is_strict=True)
 
 
 def _with_identifier_types(bundle: Resource) -> Resource:

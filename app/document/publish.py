@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
+from app.document.claims import broken_claims, require_claims
 from app.document.entry import Submission
 from app.document.folders import file_in_folders
 from app.document.lifecycle import relate
@@ -68,12 +69,15 @@ async def publish(
         FhirError: the submission breaks a rule.
         Overtaken: what it was read from has changed before the commit, or one of `keys` is taken.
     """
+    require_claims(broken := list(broken_claims(submission.entries, context)))
     meaning = await meaning_of(submission, context)
     refuse(check_submission(submission, meaning.links, context.switches))
     refuse(await check_references(submission, meaning.links, context))
     contents = await staged_documents(submission, meaning.links, message, context)
     refuse(check_contents(submission, meaning.links, contents, context.switches))
     publication = publication_of(submission, meaning, contents, context)
+    for entry, issues in broken:
+        publication.warn(entry, issues)
     publication.warn(submission.submission_set, await check_recipients(submission, meaning.links, context))
     await add_transformed(submission, meaning.links, publication, context)
     await relate(submission, meaning, publication, context)

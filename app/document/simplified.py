@@ -36,7 +36,7 @@ def admissible_document(resource: Resource | None, context: Context) -> Resource
     if context.switches.assign_unique_id and "masterIdentifier" not in document:
         value = f"urn:uuid:{UUID(context.new_id())}"
         document = {**document, "masterIdentifier": {"system": URI_SYSTEM, "value": value}}
-    issues = context.validator.validate(document, SIMPLIFIED)
+    issues = context.validator.validate(document, SIMPLIFIED, is_strict=True)
     require_none([replace(issue, details=METADATA_ERROR) for issue in issues], status=400)
     require_none(_check_identifier(document), status=400)
     if not context.switches.uncontained:
@@ -59,7 +59,8 @@ def check_level(document: Resource, context: Context) -> list[Issue]:
     profile = MINIMAL_DOCUMENT
     if context.switches.metadata_level == "comprehensive":
         profile = UNCONTAINED_DOCUMENT if context.switches.uncontained else COMPREHENSIVE_DOCUMENT
-    return [replace(issue, details=METADATA_ERROR) for issue in context.validator.validate(document, profile)]
+    issues = context.validator.validate(document, profile, is_strict=True)
+    return [replace(issue, details=METADATA_ERROR) for issue in issues]
 
 
 def _check_identifier(document: Resource) -> Iterator[Issue]:

@@ -72,7 +72,7 @@ def _holder(resource: Resource | None, context: Context) -> tuple[Resource, str]
     if kind != "Parameters":
         require_none(context.validator.validate(resource), status=400)
         return resource, kind
-    require_none(context.validator.validate(resource, PARAMETERS), status=400)
+    require_none(context.validator.validate(resource, PARAMETERS, is_strict=True), status=400)
     found: Resource = resource["parameter"][0]["resource"]
     return found, "Parameters.parameter[0].resource"
 
