@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from app.fhir.resource import Resource
+from app.settings import SettingError, load
 from app.store.change import Create
 from app.store.driver import Connection
 from app.store.resources import Store
@@ -75,7 +76,7 @@ STRANGER = {"reference": "Practitioner/5"}
     ],
 )
 async def test_reference_to_nobody(publish: Publish, counts: Count, path: str, element: str) -> None:
-    """MHD-OPT-11: who is named on this server must be stored here."""
+    """MHD-OPT-11, MHD-MHDS-03: who is named on this server must be stored here."""
     stranger = {"reference": "Patient/nobody"} if "Patient" in path else STRANGER
     made = changed(by_reference(author=None), path, [stranger] if path.endswith("author") else stranger)
     if path.endswith("sourcePatientInfo"):
@@ -129,6 +130,23 @@ async def test_nobody_is_fetched(publish: Publish, monkeypatch: pytest.MonkeyPat
 
     assert response.status_code == 200, response.text
     assert not [one for one in opened if one == "request" or "169.254" in str(one)]
+
+
+async def test_references_come_back_as_urls(client: httpx.AsyncClient, publish: Publish) -> None:
+    """MHD-OPT-13: an author by URL comes back by URL, and the URL leads to him."""
+    author = {"reference": f"{BASE_URL}/Patient/p2"}
+    assert (await publish(by_reference(author=[author]))).status_code == 200
+
+    (found,) = (await client.get("DocumentReference?patient=p1&status=current")).json()["entry"]
+
+    assert found["resource"]["author"] == [author]
+    assert (await client.get(author["reference"])).json()["id"] == "p2"
+
+
+def test_xds_on_fhir_cannot_be_configured() -> None:
+    """MHD-OPT-14: beside UnContained Reference there is no XDS on FHIR to be switched on."""
+    with pytest.raises(SettingError, match="MHD_XDS_ON_FHIR"):
+        load({"xds_on_fhir": True, "uncontained": True})
 
 
 async def test_check_can_be_switched_off(
