@@ -58,13 +58,16 @@ def record(
     definitions: Definitions, resource: Resource, version: int, updated: datetime, content: ContentInfo | None
 ) -> Document:
     """Return the record of a `version` of `resource`, with the terms by which it is found."""
+    return _served(resource, version, updated, content) | {"index": index(definitions, resource)}
+
+
+def _served(resource: Resource, version: int, updated: datetime, content: ContentInfo | None) -> Document:
     updated = to_milliseconds(updated)
     made: Document = {
         "_id": resource["id"],
         "version": version,
         "updated": updated,
         "json": to_json(with_meta(resource, version, updated)),
-        "index": index(definitions, resource),
     }
     return made if content is None else {**made, "content": content_record(content)}
 
@@ -75,16 +78,23 @@ def recorded(
     """Return the record that `change` makes: the `version` after `current`, with what is kept beside it and derived."""
     content = change.content or (content_of(current) if current else None)
     updated = max(now, current["updated"]) if current else now
-    made = record(recording.definitions, change.resource, version, updated, content)
+    made = _served(change.resource, version, updated, content)
     beside = dict(change.beside) if change.beside is not None else (current or {}).get("beside")
     if beside:
         made["beside"] = beside
-    if derive := recording.derive.get(change.resource["resourceType"]):
-        found = derive(change.resource, beside or {})
-        for parameter, terms in found.pop("index", {}).items():
-            made["index"][parameter] = list(dict.fromkeys([*made["index"].get(parameter, ()), *terms]))
-        made["derived"] = found
-    return made
+    return made | found_by(recording, change.resource, beside or {})
+
+
+def found_by(recording: Recording, resource: Resource, beside: Mapping[str, Any]) -> Document:
+    """Return the part of the record that follows from `resource` and what is kept `beside` it: `index`, `derived`."""
+    terms = index(recording.definitions, resource)
+    derive = recording.derive.get(resource["resourceType"])
+    if derive is None:
+        return {"index": terms}
+    derived = derive(resource, beside)
+    for parameter, more in derived.pop("index", {}).items():
+        terms[parameter] = list(dict.fromkeys([*terms.get(parameter, ()), *more]))
+    return {"index": terms, "derived": derived}
 
 
 def past(resource_type: str, current: Document) -> Document:
