@@ -37,8 +37,9 @@ def require_transaction_bundle(resource: Resource | None) -> Resource:
     if (came := resource.get("resourceType")) != "Bundle":
         text = f"`[base]` takes a Bundle of type `transaction`. Came: `{str(came)[:64]}`."
         raise FhirError("not-supported", text, expression="resourceType")
-    if resource.get("type") != "transaction":
-        text = f"`[base]` takes a Bundle of type `transaction`. Came: `{str(resource.get('type'))[:64]}`."
+    if (kind := resource.get("type")) != "transaction":
+        came = f"`{str(kind)[:64]}`" if kind else "none"
+        text = f"`[base]` takes a Bundle of type `transaction`. Came: {came}."
         raise FhirError("not-supported", text, expression="Bundle.type")
     return resource
 
@@ -51,12 +52,13 @@ def claimed_level(bundle: Resource) -> str:
     Raises:
         FhirError: `required` (400) when none is claimed, `value` (400) when only foreign ones are.
     """
-    claims = (bundle.get("meta") or {}).get("profile") or []
-    known = {str(claim).split("|")[0].replace("http://", "https://", 1) for claim in claims}
+    claims = _claims(bundle)
+    known = {claim.split("|")[0].replace("http://", "https://", 1) for claim in claims}
     for level in LEVELS:
         if level in known:
             return level
-    code, came = ("value", ", ".join(f"`{claim}`" for claim in claims)) if claims else ("required", "nothing")
+    came = ", ".join(f"`{claim[:200]}`" for claim in claims[:5]) or "none"
+    code = "value" if claims else "required"
     raise FhirError(
         code,
         f"`Bundle.meta.profile` names the metadata level. Came: {came}. Expected one of: "
@@ -64,6 +66,13 @@ def claimed_level(bundle: Resource) -> str:
         expression="Bundle.meta.profile",
         details=METADATA_ERROR,
     )
+
+
+def _claims(bundle: Resource) -> list[str]:
+    """Return what `meta.profile` lists; nothing is known yet of the shape of `bundle`."""
+    meta = bundle.get("meta")
+    urls = meta.get("profile") if isinstance(meta, dict) else None
+    return [url for url in urls if isinstance(url, str)] if isinstance(urls, list) else []
 
 
 def admissible(bundle: Resource, level: str, context: Context) -> Resource:

@@ -93,6 +93,11 @@ REFUSALS: dict[str, tuple[Callable[[], Resource], int, str, str, str]] = {
     "MHD-65-04 no claim": (lambda: edited("meta", None), 400, "required", "Bundle.meta.profile", METADATA),
     "MHD-65-04 foreign claim": (
         lambda: edited("meta.profile", ["http://example.org/x"]), 400, "value", "Bundle.meta.profile", METADATA),
+    "MHD-65-04 meta is no object": (lambda: edited("meta", [1]), 400, "required", "Bundle.meta.profile", METADATA),
+    "MHD-65-04 claims are no list": (
+        lambda: edited("meta.profile", 5), 400, "required", "Bundle.meta.profile", METADATA),
+    "MHD-65-04 claims are no texts": (
+        lambda: edited("meta.profile", [1, None]), 400, "required", "Bundle.meta.profile", METADATA),
     "MHD-65-05 no type at the comprehensive level": (
         lambda: edited("entry.1.resource.type", None), 400, "required", f"{RESOURCE} > `type`", METADATA),
     "MHD-65-07 url is another type": (
