@@ -1,4 +1,4 @@
-"""`python -m app serve` runs the server; `python -m app settings` lists its settings.
+"""`python -m app serve` runs the server, `settings` lists its settings, `withdraw` takes a document back.
 
 Start-up failures are one sentence on standard error and a non-zero exit. Standard output has one line, where the server
 answers; with the example data, also requests to try.
@@ -16,6 +16,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from contextlib import ExitStack
+from getpass import getuser
 from types import FrameType
 from typing import Any
 from urllib.error import URLError
@@ -26,20 +27,26 @@ from pydantic import SecretStr
 from uvicorn.supervisors import Multiprocess
 
 from app.capability import MissingDefinitionError
+from app.document.withdrawal import Withdrawn, withdraw
 from app.domains import DomainsError
 from app.examples.load import load as load_examples
 from app.fhir.outcome import FhirError
 from app.main import create_app, running
-from app.rest.log import configure
+from app.rest.log import configure, log
 from app.rest.pages import tour_of
 from app.rest.table import DoubleRouteError
 from app.settings import PREFIX, SettingError, Settings, load, table
-from app.store.managed import MongodUnavailableError, private_mongodb
+from app.store.managed import MongodUnavailableError, present_mongodb, private_mongodb
 
 # Option of the command line -> setting.
 OPTIONS = {"host": "host", "port": "port", "data": "data_dir", "workers": "workers", "base_url": "base_url"}
 
 READY_WITHIN_S = 120.0
+
+WITHDRAW = (
+    "Take a published document back: its DocumentReference becomes entered-in-error, its bytes are removed for good, "
+    "and its URL answers 410."
+)
 
 
 class StartError(Exception):
@@ -52,6 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = _given(options)
     try:
         settings = load(given)
+        if options.command == "withdraw":
+            return _withdraw(settings, options)
         return _list(settings, given) if options.command == "settings" else _serve(settings)
     except (
         SettingError,
@@ -68,6 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="python -m app", description="A FHIR server for IHE document sharing.")
     commands = parser.add_subparsers(dest="command", required=True)
+    _add_withdraw(commands.add_parser("withdraw", help="take a published document back", description=WITHDRAW))
     for name, text in (("serve", "run the server"), ("settings", "list the settings and where they come from")):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--host", help="address to listen on")
@@ -79,12 +89,18 @@ def _parser() -> ArgumentParser:
     return parser
 
 
+def _add_withdraw(command: ArgumentParser) -> None:
+    command.add_argument("document", help="DocumentReference/ID, an id, or the uniqueId of a document")
+    command.add_argument("--reason", required=True, help="why; goes into the log")
+    command.add_argument("--delete", action="store_true", help="remove the DocumentReference and its versions as well")
+    command.add_argument("--data", help="folder of the private mongod")
+
+
 def _given(options: Namespace) -> dict[str, Any]:
     """Return the settings that the command line names, by field name."""
-    given = {
-        field: getattr(options, option) for option, field in OPTIONS.items() if getattr(options, option) is not None
-    }
-    return given | ({"example_data": "false"} if options.no_examples else {})
+    named = {field: getattr(options, option, None) for option, field in OPTIONS.items()}
+    given = {field: value for field, value in named.items() if value is not None}
+    return given | ({"example_data": "false"} if getattr(options, "no_examples", False) else {})
 
 
 def _list(settings: Settings, given: dict[str, Any]) -> int:
@@ -94,6 +110,34 @@ def _list(settings: Settings, given: dict[str, Any]) -> int:
     for row in rows:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
     return 0
+
+
+def _withdraw(settings: Settings, options: Namespace) -> int:
+    """Withdraw a document, whether the server runs or not; tell what became of it, and log why."""
+    configure(settings.log_level)
+    with ExitStack() as stack:
+        if not settings.mongodb_url.get_secret_value():
+            url = stack.enter_context(present_mongodb(settings.data_dir))
+            settings = settings.model_copy(update={"mongodb_url": SecretStr(url)})
+        try:
+            done = asyncio.run(_withdrawn(settings, options))
+        except FhirError as error:
+            print(error, file=sys.stderr)
+            return 1
+    for one in done:
+        what = {"document": one.name, "purged": one.purged, "unlisted": one.changed}
+        log.info("withdrawn", extra={"fields": {**what, "reason": options.reason, "by": getuser()}})
+        print(
+            f"{one.name} {'deleted' if options.delete else 'withdrawn'}; purged: {', '.join(one.purged) or 'nothing'}"
+        )
+        if one.related:
+            print(f"These refer to it, and stay as they are: {', '.join(one.related)}")
+    return 0
+
+
+async def _withdrawn(settings: Settings, options: Namespace) -> tuple[Withdrawn, ...]:
+    async with running(settings) as context:
+        return await withdraw(options.document, context, is_deleted=options.delete)
 
 
 def _serve(settings: Settings) -> int:

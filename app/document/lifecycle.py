@@ -167,6 +167,12 @@ async def folders_with(document: str, context: Context) -> AsyncIterator[Stored]
             yield found
 
 
+async def referring(resource_type: str, parameter: str, name: str, context: Context) -> AsyncIterator[Stored]:
+    """Yield the records of `resource_type` whose reference `parameter` is to `name`, `Type/id`."""
+    async for found in _found(resource_type, [(parameter, name)], context):
+        yield found
+
+
 async def _found(resource_type: str, asked: list[tuple[str, str]], context: Context) -> AsyncIterator[Stored]:
     query = parse_query(context.definitions, resource_type, asked, base_url=context.base_url, strict=True)
     for record_id in await context.store.find_ids(resource_type, query.criterion, _MOST):

@@ -61,6 +61,14 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
+class Purge:
+    """The end of a record and of all its versions and documents; that it was there is all that stays."""
+
+    resource_type: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Require:
     """No write, but a condition: the record is still at `version` when the commit happens."""
 
@@ -69,7 +77,7 @@ class Require:
     version: int
 
 
-Change = Create | Update | Delete | Require
+Change = Create | Update | Delete | Purge | Require
 
 
 class KeyTaken(Exception):  # noqa: N818 - says what happened; the caller decides whether it is an error

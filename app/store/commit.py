@@ -6,6 +6,7 @@ no more, `unique_key` who holds which key.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from app.fhir.outcome import FhirError
-from app.store.change import Change, Create, Delete, KeyTaken, Require, Update, VersionConflict
-from app.store.content import ContentStore
+from app.store.change import Change, Create, Delete, KeyTaken, Purge, Require, Update, VersionConflict
+from app.store.content import CHUNK_BYTES, ContentStore
 from app.store.driver import Document, Session
 from app.store.record import Kept, Recording, history_key, kept, past, recorded, to_milliseconds
 
@@ -56,6 +57,8 @@ class Commit:
             return await self._update(change, session)
         if isinstance(change, Delete):
             return await self._delete(change, session)
+        if isinstance(change, Purge):
+            return await self._purge(change, session)
         return await self._require(change, session)
 
     async def _claim(self, writes: Iterable[Create | Update], session: Session) -> None:
@@ -142,6 +145,22 @@ class Commit:
         await self._release(name, session)
         return kept(change.resource_type, change.id, tombstone)
 
+    async def _purge(self, change: Purge, session: Session) -> Kept:
+        """Delete the record, then its versions; its documents are doomed, and the next sweep takes them."""
+        name, history = f"{change.resource_type}/{change.id}", self.database["history"]
+        tombstone = await self._delete(Delete(change.resource_type, change.id), session)
+        versions = {"_id": {"$regex": f"^{re.escape(name)}/"}, "deleted": None}
+        sizes = {"content.id": 1, "content.size": 1}
+        held = [
+            one["content"]
+            for one in await history.find(versions, sizes, session=session).to_list(None)
+            if one.get("content")
+        ]
+        await self.content.doom({one["id"] for one in held if one["size"] > CHUNK_BYTES}, session)
+        await history.delete_many(versions, session=session)
+        await self.database["deleted"].update_one({"_id": name}, {"$set": {"purged": True}}, session=session)
+        return tombstone
+
     async def _release(self, name: str, session: Session) -> None:
         """Free the keys of a record; a shared one is free when its last holder goes."""
         keys = self.database["unique_key"]
@@ -171,8 +190,4 @@ class Commit:
 
 def new_records(recording: Recording, changes: Sequence[Change], now: datetime) -> dict[int, Document]:
     """Return the records of the `Create` among `changes`, by their place."""
-    return {
-        at: recorded(recording, change, now)
-        for at, change in enumerate(changes)
-        if isinstance(change, Create)
-    }
+    return {at: recorded(recording, change, now) for at, change in enumerate(changes) if isinstance(change, Create)}

@@ -136,6 +136,11 @@ class ContentStore:
         if owned.deleted_count < len(ids):
             raise FhirError("transient", SWEPT)
 
+    async def doom(self, ids: Iterable[str], session: Session) -> None:
+        """Give documents whose records end with the transaction of `session` to the next sweep."""
+        for id in ids:  # noqa: A001
+            await self._staged.update_one({"_id": id}, {"$set": {"doomed": True}}, upsert=True, session=session)
+
     async def _read(self, id: str, first: int, last: int) -> AsyncIterator[bytes]:  # noqa: A002
         """Yield the chunks `first` up to, not including, `last`; no cursor stays open while a slow client reads."""
         ahead = asyncio.ensure_future(self._read_some(id, first, last))

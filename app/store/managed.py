@@ -84,6 +84,21 @@ async def managed_mongodb(folder: Path) -> AsyncIterator[str]:
         yield url
 
 
+@contextmanager
+def present_mongodb(folder: Path) -> Iterator[str]:
+    """Yield the URL of the private mongod with its data in `folder`: that of a server which runs, else one for now.
+
+    Raises:
+        MongodUnavailableError: as `private_mongodb`.
+    """
+    path = folder.resolve() / "mongod.sock"
+    if _listens(path):
+        yield _url(path)
+    else:
+        with private_mongodb(folder) as url:
+            yield url
+
+
 def find_mongod(wheels: Sequence[str] = WHEELS) -> Path:
     """Return the program: the one on `$PATH`, else the one that the extra `embedded` installed, one of `wheels`."""
     if found := shutil.which("mongod"):
@@ -199,7 +214,7 @@ def _end_with_parent() -> Callable[[], None] | None:
 
 def _ready_url(child: subprocess.Popen[bytes], path: Path, log: Path) -> str:
     """Return the URL once the node is primary, which makes it ready for writes."""
-    url = f"mongodb://{quote(str(path), safe='')}/?directConnection=true"
+    url = _url(path)
     if not _wait(lambda: _listens(path) or child.poll() is not None, START_S) or child.poll() is not None:
         raise MongodUnavailableError(f"The private mongod did not start: {_last_error(log)} Its log is {log}.")
     with MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=5_000) as client:
@@ -207,6 +222,10 @@ def _ready_url(child: subprocess.Popen[bytes], path: Path, log: Path) -> str:
         if not _wait(lambda: bool(client.admin.command("hello")["isWritablePrimary"]), START_S):
             raise MongodUnavailableError(f"The private mongod does not become primary. Its log is {log}.")
     return url
+
+
+def _url(path: Path) -> str:
+    return f"mongodb://{quote(str(path), safe='')}/?directConnection=true"
 
 
 def _configure(client: MongoClient[dict[str, Any]], host: str) -> None:

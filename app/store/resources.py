@@ -183,8 +183,8 @@ class Store:
             current = {"_id": id, "version": version}
             found = await self._database[resource_type].find_one(current, _WITHOUT_INDEX)
             found = found or await self._database["history"].find_one({"_id": key})
-        if found is None:
-            raise FhirError("not-found", f"There is no version {version} of {resource_type}/{id}.")
+            if found is None:
+                raise await self._absent_version(resource_type, id, version)
         if found.get("deleted"):
             raise FhirError("deleted", f"{resource_type}/{id} was deleted; this version records it.")
         return kept(resource_type, id, found)
@@ -267,7 +267,9 @@ class Store:
 
     async def _absent(self, resource_type: str, id: str) -> FhirError:  # noqa: A002
         name = f"{resource_type}/{id}"
-        if await self._database["deleted"].find_one({"_id": name}):
+        if tombstone := await self._database["deleted"].find_one({"_id": name}):
+            if tombstone.get("purged"):
+                return FhirError("deleted", f"{name} was deleted, and its versions with it.")
             return FhirError("deleted", f"{name} was deleted. Its versions are still there, below {name}/_history/.")
         return FhirError("not-found", f"There is no {name}.")
 
@@ -277,3 +279,9 @@ def _is_one_insert(change: Change) -> TypeGuard[Create]:
     if not isinstance(change, Create) or change.unique or change.shared:
         return False
     return change.content is None or change.content.data is not None
+    async def _absent_version(self, resource_type: str, id: str, version: int) -> FhirError:  # noqa: A002
+        purged = {"_id": f"{resource_type}/{id}", "purged": True, "version": {"$gt": version}}
+        if version and await self._database["deleted"].find_one(purged):
+            return FhirError("deleted", f"{resource_type}/{id} was deleted, and its versions with it.")
+        return FhirError("not-found", f"There is no version {version} of {resource_type}/{id}.")
+
