@@ -41,7 +41,7 @@ class Element:
     name: str
     attributes: dict[str, str] = field(default_factory=dict)
     children: list[Element] = field(default_factory=list)
-    text: str = ""
+    texts: list[str] = field(default_factory=list)
 
     def get(self, name: str) -> str:
         """Return an attribute; "" when it is not there."""
@@ -63,7 +63,7 @@ class Element:
         found = self.first(path) if path else self
         if found is None:
             return ""
-        return " ".join(f"{found.text} {' '.join(child.string() for child in found.children)}".split())
+        return " ".join(" ".join(["".join(found.texts), *(child.string() for child in found.children)]).split())
 
 
 class CdaHeaderReader:
@@ -76,6 +76,7 @@ class CdaHeaderReader:
         self._passed_over = 0  # depth of the element that is passed over with all that is in it; 0: none
         self._elements = self._text = 0
         self._parser = expat.ParserCreate(namespace_separator=" ")
+        self._parser.buffer_text = True
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
         self._parser.CharacterDataHandler = self._characters
@@ -125,6 +126,7 @@ class CdaHeaderReader:
         element = Element(name, attributes)
         if self._open:
             self._open[-1].children.append(element)
+            self._open[-1].texts.append(" ")
         else:
             self._root = element
         self._open.append(element)
@@ -142,7 +144,7 @@ class CdaHeaderReader:
         self._text += len(text)
         if self._text > MAX_TEXT:
             raise CdaError(f"The header has more than {MAX_TEXT} characters of text.")
-        self._open[-1].text += text
+        self._open[-1].texts.append(text)
 
     def _refuse_document_type(self, *_: object) -> None:
         raise CdaError("The document declares a document type (DOCTYPE), which is refused.")

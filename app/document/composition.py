@@ -149,22 +149,27 @@ class _Copy:
     def __init__(self, document: Document, made: Described) -> None:
         self._document = document
         self._made = made
+        self._copied: dict[tuple[str, str], Resource] = {}
 
     def all(self, references: Iterable[Any], holder: Found, types: Iterable[str], name: str) -> list[Resource]:
         """Return references to contained copies, without those that cannot be followed."""
-        return [made for one in references if (made := self.one(one, holder, types, name))]
+        made = [self.one(one, holder, types, name) for one in references]
+        return list({one["reference"]: one for one in made if one}.values())
 
     def one(self, reference: Any, holder: Found, types: Iterable[str], name: str) -> Resource | None:
         """Return a reference to a contained copy of what `reference` means, when it is of one of `types`."""
         found = self._document.find(reference, holder)
         if found is None or found.resource["resourceType"] not in types:
             return None
+        if known := self._copied.get((found.full_url, name)):
+            return known
         resource = detached(found.resource)
         if found.resource["resourceType"] == "PractitionerRole":
             for element, kind in (("practitioner", "Practitioner"), ("organization", "Organization")):
                 inner = self.one(found.resource.get(element), found, {kind}, f"{name}-{element}")
                 resource |= {element: inner} if inner else {}
-        return self._made.contain(resource, name)
+        self._copied[found.full_url, name] = self._made.contain(resource, name)
+        return self._copied[found.full_url, name]
 
 
 def detached(resource: Resource) -> Resource:

@@ -5,6 +5,7 @@ Spec: ITI-106, 2:3.106.4.1.3; MHD-106-15.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,11 +29,12 @@ class Described:
     patient_identifiers: list[Resource] = field(default_factory=list)
     patient_reference: str = ""
     contained: list[Resource] = field(default_factory=list)
+    _numbers: Counter[str] = field(default_factory=Counter)
 
     def contain(self, resource: Resource, name: str) -> Resource:
         """Return a reference to `resource`, which becomes a contained resource with the id `name` and a number."""
-        number = 1 + sum(one["id"].rstrip("0123456789") == name for one in self.contained)
-        own_id = f"{name}{number}"
+        self._numbers[name] += 1
+        own_id = f"{name}{self._numbers[name]}"
         self.contained.append({"resourceType": resource["resourceType"], "id": own_id} | without_empty(resource))
         self.contained[-1]["id"] = own_id
         return {"reference": f"#{own_id}"}

@@ -25,6 +25,9 @@ from app.transaction import Context
 
 _MOST = 100
 
+# So many identifiers of the patient are asked for: more than people have.
+_MOST_IDENTIFIERS = 50
+
 
 async def generated_document(document: Structured, context: Context) -> Resource:
     """Return the DocumentReference of `document`, without the place where it will be kept.
@@ -60,7 +63,7 @@ async def _patient(described: Described, place: str, context: Context) -> str:
     if reference.kind == "literal" and reference.resource_type == "Patient":
         return reference.id
     found: set[str] = set()
-    for identifier in described.patient_identifiers:
+    for identifier in described.patient_identifiers[:_MOST_IDENTIFIERS]:
         found.update(await patients_with(identifier, context))
     if len(found) == 1:
         return found.pop()
