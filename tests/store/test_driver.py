@@ -103,7 +103,7 @@ async def test_single_server_is_refused(tmp_path: Path, driver: Driver, definiti
     """Architecture 13: a MongoDB without transactions is refused at the start, with the way out."""
     socket = tmp_path / "mongod.sock"
     arguments = [f"--dbpath={tmp_path}", f"--bind_ip={socket}", f"--logpath={tmp_path / 'log'}"]
-    with subprocess.Popen([find_mongod(), *arguments]) as mongod:  # noqa: ASYNC220, S603
+    with subprocess.Popen([find_mongod(), *arguments]) as mongod:
         store = Store(connect(f"mongodb://{quote(str(socket), safe='')}", driver), definitions)
         with pytest.raises(FhirError, match="not a replica set"):
             await store.ensure(["Patient"])

@@ -43,7 +43,7 @@ def mongod_of(folder: Path) -> psutil.Process:
 @contextmanager
 def server_process(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     project = Path(__file__).parents[2]
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         [sys.executable, "-c", SERVER, str(folder)], stdout=subprocess.PIPE, text=True, cwd=project
     ) as process:
         assert process.stdout
@@ -143,7 +143,7 @@ def test_orphan_is_stopped_at_the_next_start(tmp_path: Path) -> None:
     with private_mongodb(tmp_path) as url, client(url) as mongodb:
         mongodb.test.record.insert_one({"_id": 1})
     arguments = [f"--dbpath={tmp_path / 'mongodb'}", f"--bind_ip={tmp_path / 'other.sock'}", "--replSet=private"]
-    with subprocess.Popen([find_mongod(), *arguments, f"--logpath={tmp_path / 'other.log'}"]) as orphan:  # noqa: S603
+    with subprocess.Popen([find_mongod(), *arguments, f"--logpath={tmp_path / 'other.log'}"]) as orphan:
         with client(f"mongodb://{quote(str(tmp_path / 'other.sock'), safe='')}/?directConnection=true") as mongodb:
             assert mongodb.admin.command("ping")
         with private_mongodb(tmp_path) as url, client(url) as mongodb:
