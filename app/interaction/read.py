@@ -13,6 +13,9 @@ from app.fhir.resource import etag, fill_in_base
 from app.store.resources import Kept
 from app.transaction import Context, FhirJson, RequestMessage, ResponseMessage
 
+# Of a version; the numbers of the database have 64 bits.
+_MOST_DIGITS = 18
+
 
 async def read_resource(message: RequestMessage, context: Context) -> ResponseMessage:
     """Answer read and vread of the type that the path names.
@@ -36,7 +39,7 @@ async def find(message: RequestMessage, context: Context) -> Kept:
     version = message.variables.get("vid")
     if version is None:
         return await context.store.read(resource_type, record_id)
-    if not version.isdecimal():
+    if not version.isdecimal() or len(version) > _MOST_DIGITS:
         raise FhirError("not-found", f"Version `{version[:64]}` of `{resource_type}/{record_id}` was not found.")
     return await context.store.vread(resource_type, record_id, int(version))
 

@@ -195,6 +195,14 @@ async def test_deleted_resources_are_gone(client: httpx.AsyncClient, publish: Pu
         assert (await client.get(url)).json()["total"] == 0
 
 
+@pytest.mark.parametrize("version", ["0", "2", "x", "1.0", "9" * 19, "9" * 64])
+async def test_version_that_there_is_not(client: httpx.AsyncClient, publish: Publish, version: str) -> None:
+    """MHD-GEN-08: vread of any other version is 404, numbers that no database can hold included."""
+    for location in locations(await publish(submission())):
+        response = await client.get(location.rpartition("/")[0] + f"/{version}")
+        assert (response.status_code, issue(response)["code"]) == (404, "not-found")
+
+
 async def test_empty_parameter_is_ignored(client: httpx.AsyncClient, publish: Publish) -> None:
     """MHD-GEN-27, MHD-GEN-26: as if it had not been sent; the self link says what was applied."""
     await publish(submission())
