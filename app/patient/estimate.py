@@ -16,7 +16,7 @@ from math import log2
 from random import Random
 
 from app.patient.compare import FIELDS, LEVELS, NUMBER_EQUAL, Levels, compare, compare_numbers
-from app.patient.matching import Score, score
+from app.patient.matching import score
 from app.patient.parameters import Parameters
 from app.patient.vector import MatchVector
 
@@ -35,7 +35,7 @@ Shares = tuple[tuple[float, ...], ...]
 VectorPair = tuple[MatchVector, MatchVector]
 
 
-class Implausible(ValueError):
+class ImplausibleError(ValueError):
     """EM learned something that cannot be the difference between one person and two, "household" for example."""
 
 
@@ -99,8 +99,8 @@ def labelled_pairs(vectors: Sequence[MatchVector], sources: Sequence[str]) -> li
 def parameters_from(m: Observed, u: Observed, base: Parameters, version: str, origin: str) -> Parameters:
     """Return `base` with the weights log2(m/u) where both were observed.
 
-    Levels of a field weigh no more than better ones; levels that break that are pooled. A field that too few pairs have keeps the weights of `base`, and
-    so does a conflict of trusted numbers.
+    Levels of a field weigh no more than better ones; levels that break that are pooled. A field that
+    too few pairs have keeps the weights of `base`, and so does a conflict of trusted numbers.
     """
     bits = tuple(_row(index, m.counts[index], u.counts[index], base.bits[index]) for index in range(len(FIELDS)))
     shares = u.shares()
@@ -115,8 +115,26 @@ def parameters_from(m: Observed, u: Observed, base: Parameters, version: str, or
     )
 
 
-def expectation_maximisation(patterns: Counter[Levels], u: Shares, fixed: frozenset[str], rounds: int = 50) -> Shares:
-    """Return m of every field, learned without labels from the pairs of ONE block, u being known (MAT-42).
+def learn_unlabelled(vectors: Sequence[MatchVector], u: Observed) -> Observed:
+    """Return m learned without labels, by one run of EM per blocking key (MAT-42).
+
+    The block of equal birth dates tells about names and all else, the block of equal names about the birth date.
+
+    Raises:
+        ImplausibleError: a run is out of bounds.
+    """
+    by_date = block(vectors, lambda vector: vector.birth if len(vector.birth) == 8 else "")
+    by_name = block(vectors, _whole_name)
+    shares = u.shares()
+    others = expectation_maximisation(patterns_of(by_date), shares, frozenset({"birthDate"}))
+    birth = expectation_maximisation(patterns_of(by_name), shares, frozenset({"given", "family"}))
+    counts = list(others.counts)
+    counts[_BIRTH] = birth.counts[_BIRTH]
+    return Observed(tuple(counts), others.pairs)
+
+
+def expectation_maximisation(patterns: Counter[Levels], u: Shares, fixed: frozenset[str], rounds: int = 50) -> Observed:
+    """Return how often matches show each level, learned without labels from the pairs of ONE block (MAT-42).
 
     Args:
         patterns: how many pairs of the block have these levels. The block must be made of one key: the birth date for
@@ -124,20 +142,19 @@ def expectation_maximisation(patterns: Counter[Levels], u: Shares, fixed: frozen
         fixed: the fields that the block's key is made of; they say nothing inside it.
 
     Raises:
-        Implausible: the share of matches or the agreement within a person is out of bounds.
+        ImplausibleError: the share of matches or the agreement within a person is out of bounds.
     """
     used = [index for index, name in enumerate(FIELDS) if name not in fixed]
     m: Shares = tuple(_first_guess(len(LEVELS[name])) for name in FIELDS)
-    share = 0.1
+    share, matches = 0.1, tally(())
     total = sum(patterns.values())
-    for _ in range(rounds):
-        expected = {levels: _posterior(levels, m, u, share, used) for levels in patterns}
-        weighted = ((levels, count * expected[levels]) for levels, count in patterns.items())
-        m = tally(weighted).shares()
-        share = sum(count * expected[levels] for levels, count in patterns.items()) / total
-        share = min(max(share, 1e-9), 1 - 1e-9)
+    for _ in range(rounds if total else 0):
+        expected = {levels: count * _posterior(levels, m, u, share, used) for levels, count in patterns.items()}
+        matches = tally(expected.items())
+        m = matches.shares()
+        share = min(max(sum(expected.values()) / total, 1e-9), 1 - 1e-9)
     _require_plausible(share, m, [index for index in used if index in _TELLING])
-    return m
+    return matches
 
 
 def patterns_of(pairs: Iterable[VectorPair]) -> Counter[Levels]:
@@ -145,28 +162,30 @@ def patterns_of(pairs: Iterable[VectorPair]) -> Counter[Levels]:
     return Counter(compare(a, b) for a, b in pairs)
 
 
-def block(vectors: Iterable[MatchVector], key: Callable[[MatchVector], str], largest: int = 200) -> Iterator[VectorPair]:
-    """Yield the pairs of vectors with the same `key`, none for an empty key or more than `largest` vectors."""
+def block(vectors: Iterable[MatchVector], key: Callable[[MatchVector], str]) -> Iterator[VectorPair]:
+    """Yield the pairs of vectors with the same `key`, none for an empty key or one of more than 200 vectors."""
     groups: dict[str, list[MatchVector]] = defaultdict(list)
     for vector in vectors:
         if found := key(vector):
             groups[found].append(vector)
     for group in groups.values():
-        if len(group) <= largest:
+        if len(group) <= _LARGEST_BLOCK:
             yield from combinations(group, 2)
 
 
 def grade_changes(pairs: Iterable[VectorPair], now: Parameters, then: Parameters) -> Counter[tuple[str, str]]:
     """Return how many pairs would go from which grade to which, for an administrator to see (MAT-43)."""
-    return Counter((_graded(a, b, now).grade, _graded(a, b, then).grade) for a, b in pairs)
+    return Counter((score(a, b, now).grade, score(a, b, then).grade) for a, b in pairs)
 
 
-def _graded(a: MatchVector, b: MatchVector, parameters: Parameters) -> Score:
-    return score(a, b, parameters)
+def _whole_name(vector: MatchVector) -> str:
+    return f"{vector.given[0][0]}|{vector.family[0][0]}" if vector.given and vector.family else ""
 
 
 _ENOUGH = 30
-_TELLING = (FIELDS.index("given"), FIELDS.index("family"), FIELDS.index("birthDate"))
+_LARGEST_BLOCK = 200
+_BIRTH = FIELDS.index("birthDate")
+_TELLING = (FIELDS.index("given"), FIELDS.index("family"), _BIRTH)
 # Levels whose weight is a rule rather than an observation.
 _KEPT = frozenset({"conflict"})
 
@@ -197,7 +216,8 @@ def _pooled(
     """Put neighbouring levels together until m/u falls from pool to pool (isotonic regression by pooling violators)."""
     pools: list[tuple[tuple[int, ...], float, float]] = []
     for level in levels:
-        pool, mine, theirs = (level,), m[level] + _PSEUDO, u[level] + _PSEUDO
+        pool: tuple[int, ...] = (level,)
+        mine, theirs = m[level] + _PSEUDO, u[level] + _PSEUDO
         while pools and pools[-1][1] * theirs <= mine * pools[-1][2]:
             before, before_m, before_u = pools.pop()
             pool, mine, theirs = before + pool, before_m + mine, before_u + theirs
@@ -223,10 +243,12 @@ def _posterior(levels: Levels, m: Shares, u: Shares, share: float, used: Sequenc
 
 def _require_plausible(share: float, m: Shares, telling: Sequence[int]) -> None:
     if not _SHARE[0] <= share <= _SHARE[1]:
-        raise Implausible(f"EM found {share:.2%} of the pairs to match; plausible are {_SHARE[0]:.2%} to {_SHARE[1]:.0%}.")
+        raise ImplausibleError(
+            f"EM found {share:.2%} of the pairs to match; plausible are {_SHARE[0]:.2%} to {_SHARE[1]:.0%}."
+        )
     for index in telling:
         if m[index][0] < _LEAST_AGREEMENT:
-            raise Implausible(
+            raise ImplausibleError(
                 f"EM found `{FIELDS[index]}` to agree exactly in {m[index][0]:.1%} of one person's pairs only; "
                 f"at least {_LEAST_AGREEMENT:.0%} is plausible. It learned something else, a household perhaps."
             )

@@ -18,12 +18,15 @@ from typing import Any, Literal, NamedTuple
 
 from app.patient.compare import (
     ADDRESS_DIFFERENT,
+    ADDRESS_STREET,
     BIRTH_EXACT,
     BIRTH_ONE_DIGIT,
     CONTRADICTORY,
     DIFFERENT,
+    EQUAL,
     FAMILY_DIFFERENT,
     FAMILY_EXACT,
+    FAMILY_FORMER,
     FAMILY_MISSING,
     FAMILY_PHONETIC,
     FIELDS,
@@ -32,12 +35,13 @@ from app.patient.compare import (
     GIVEN_MISSING,
     GIVEN_PHONETIC,
     LEVELS,
+    MAIDEN_SIMILAR,
     NUMBER_CONFLICT,
     NUMBER_EQUAL,
     Levels,
     compare,
 )
-from app.patient.normalise import NICKNAME_GROUPS
+from app.patient.normalise import NICKNAME_GROUPS, masculine
 from app.patient.parameters import NameFrequencies, Parameters
 from app.patient.vector import MatchVector
 
@@ -172,8 +176,13 @@ def _is_certain(weight: float, levels: Levels, a: MatchVector, b: MatchVector, p
         and levels.birth <= BIRTH_ONE_DIGIT
     )
     if guarded and not _are_two_names(levels, a, b, parameters):
-        return True
+        return _has_contact(levels) or not _are_two_families(levels, a, b, parameters)
     return _has_strong_number(levels) and not _may_be_siblings(levels, a, b, parameters)
+
+
+def _has_contact(levels: Levels) -> bool:
+    """Tell whether the street, a telephone number or the mother's name agrees."""
+    return levels.address <= ADDRESS_STREET or levels.telecom == EQUAL or levels.maiden <= MAIDEN_SIMILAR
 
 
 def _has_strong_number(levels: Levels) -> bool:
@@ -206,9 +215,21 @@ def _are_two_names(levels: Levels, a: MatchVector, b: MatchVector, parameters: P
         return False
     if levels.gender == DIFFERENT:
         return True
-    frequencies, share = parameters.frequencies, parameters.limits.established_name
+    frequencies, share = parameters.frequencies, parameters.established_given
     ours, theirs = a.given[0][1], b.given[0][1]
     return ours != theirs and is_established(ours, frequencies, share) and is_established(theirs, frequencies, share)
+
+
+def _are_two_families(levels: Levels, a: MatchVector, b: MatchVector, parameters: Parameters) -> bool:
+    """Tell whether surnames that look or sound alike are two surnames that people bear (Horváth and Horvát).
+
+    Namesakes born on one day are then more likely than a typing error. Stricter than matching.md 5.4.
+    """
+    if levels.family in (FAMILY_EXACT, FAMILY_FORMER) or not a.family or not b.family:
+        return False
+    known, share = parameters.frequencies.family, parameters.established_family
+    ours, theirs = masculine(a.family[0][0]), masculine(b.family[0][0])
+    return ours != theirs and known.get(ours, 0.0) >= share and known.get(theirs, 0.0) >= share
 
 
 def _capped(levels: Levels, parameters: Parameters) -> float:
@@ -228,7 +249,7 @@ def _corrections(a: MatchVector, b: MatchVector, levels: Levels, parameters: Par
         shared = {name[1] for name in a.given}.intersection(name[1] for name in b.given)
         given = _correction(shared, frequencies.given, parameters.u_given, limit)
     if levels.family == FAMILY_EXACT and frequencies.family:
-        shared = {name[0] for name in a.family}.intersection(name[0] for name in b.family)
+        shared = {masculine(name[0]) for name in a.family if any(name[0] == other[0] for other in b.family)}
         family = _correction(shared, frequencies.family, parameters.u_family, limit)
     return given, family
 

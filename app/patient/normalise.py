@@ -102,11 +102,23 @@ def family_codes(part: str) -> tuple[str, str]:
         "novakova" -> codes("novak")
         "eva"      -> codes("eva")
     """
-    for ending, masculine in FEMININE:
-        stem = part.removesuffix(ending)
-        if stem != part and len(stem) >= SHORTEST_STEM:
-            return codes(stem + masculine)
-    return codes(part)
+    return codes(masculine(part))
+
+
+@lru_cache(maxsize=65536)
+def masculine(family: str) -> str:
+    """Return a surname in its masculine form where the endings in the table tell it (MAT-04).
+
+    Examples:
+        "novakova" -> "novak"
+        "kovalska" -> "kovalsky"
+        "eva"      -> "eva"
+    """
+    for ending, other in FEMININE:
+        stem = family.removesuffix(ending)
+        if stem != family and len(stem) >= SHORTEST_STEM:
+            return stem + other
+    return family
 
 
 def birth_date(text: object, placeholders: frozenset[str] = PLACEHOLDER_DATES) -> str:

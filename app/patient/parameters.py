@@ -29,13 +29,17 @@ class Limits:
     name_frequency: float
     smallest_population: int
     # Share of records, 0..1.
-    established_name: float
+    established_given: float
+    established_family: float
+    # Records.
+    established_records: int
 
 
 @dataclass(frozen=True, slots=True)
 class NameFrequencies:
-    """Share of active records, 0..1, that bear a name: first given name, whole surname, as the match vector has them.
+    """Share of active records, 0..1, that bear a name.
 
+    Keys are the first given name and the whole surname of the match vector, the surname in its masculine form.
     Empty: no correction. A name that is not in it counts as the rarest.
     """
 
@@ -67,6 +71,16 @@ class Parameters:
         return replace(
             self, population=population, prior=-log2(population), frequencies=frequencies or self.frequencies
         )
+
+    @property
+    def established_given(self) -> float:
+        """The share from which a given name is one that people bear."""
+        return max(self.limits.established_given, self.limits.established_records / self.population)
+
+    @property
+    def established_family(self) -> float:
+        """The share from which a surname is one that people bear."""
+        return max(self.limits.established_family, self.limits.established_records / self.population)
 
     def as_document(self) -> dict[str, Any]:
         """Return the set as the data file has it, to be kept with the decisions that it made (MAT-36)."""

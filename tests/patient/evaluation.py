@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from random import Random
 
+from app.patient.estimate import HIGHEST, observe, parameters_from
 from app.patient.keys import match_keys
 from app.patient.matching import Score, score
-from app.patient.parameters import NameFrequencies, Parameters
+from app.patient.normalise import masculine
+from app.patient.parameters import NameFrequencies, Parameters, load
 from app.patient.vector import Conventions, MatchVector, match_vector
+from tests.patient import febrl
 from tests.patient.febrl import TRUSTED, DataSet, person_of
 
 GRADES = ("certain", "probable", "possible", "certainly-not")
@@ -64,10 +68,7 @@ def evaluate(data: DataSet, parameters: Parameters) -> Evaluation:
     pairs = candidate_pairs(vectors, data.may_pair)
     scores = {(a, b): score(vectors[a], vectors[b], sized) for a, b in pairs}
     true = {pair for pair in data.links if data.may_pair(*pair)}
-    if data.sides:
-        possible = len(data.sides[0]) * len(data.sides[1])
-    else:
-        possible = len(vectors) * (len(vectors) - 1) // 2
+    possible = len(data.sides[0]) * len(data.sides[1]) if data.sides else len(vectors) * (len(vectors) - 1) // 2
     grades: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
     for pair, scored in scores.items():
         grades[pair in true][scored.grade] += 1
@@ -88,13 +89,15 @@ def name_frequencies(vectors: Iterable[MatchVector]) -> NameFrequencies:
     for vector in vectors:
         total += 1
         given.update({name[1] for name in vector.given})
-        family.update({name[0] for name in vector.family})
+        family.update({masculine(name[0]) for name in vector.family})
     return NameFrequencies(
         {name: count / total for name, count in given.items()}, {name: count / total for name, count in family.items()}
     )
 
 
-def candidate_pairs(vectors: Mapping[str, MatchVector], may_pair: Callable[[str, str], bool], cap: int = 2000) -> set[Pair]:
+def candidate_pairs(
+    vectors: Mapping[str, MatchVector], may_pair: Callable[[str, str], bool], cap: int = 2000
+) -> set[Pair]:
     """Return the pairs that share a key that no more than `cap` records have."""
     blocks: dict[int, list[str]] = defaultdict(list)
     for record, vector in vectors.items():
@@ -119,3 +122,30 @@ def b_cubed(clusters: Iterable[Iterable[str]], truth: Callable[[str], str] = per
         precision += sum(count * count for count in persons.values()) / len(group)
         recall += sum(count * count / sizes[person] for person, count in persons.items())
     return precision / total, recall / total
+
+
+def learned_from(numbers: Iterable[int], *, soc_sec: bool) -> Parameters:
+    """Return weights learned from the links of some FEBRL sets, to be used on another one (MAT-93).
+
+    FEBRL has no households: who lives at one door is one person there. So the bound of MAT-33 on what an address may
+    weigh, which keeps flatmates apart, is what the data say and not 12 bits. The household gate never uses these sets.
+    """
+    base = load()
+    same: list[tuple[MatchVector, MatchVector]] = []
+    strangers: list[tuple[MatchVector, MatchVector]] = []
+    for number in numbers:
+        data = febrl.load(number, soc_sec=soc_sec)
+        vectors = vectors_of(data.patients)
+        same += [(vectors[a], vectors[b]) for a, b in sorted(data.links)]
+        pairs = random_pairs(sorted(vectors), number)
+        strangers += [(vectors[a], vectors[b]) for a, b in pairs if person_of(a) != person_of(b)]
+    found = parameters_from(observe(same), observe(strangers), base, "febrl", "links of other FEBRL sets")
+    return replace(found, limits=replace(found.limits, address_and_telecom=HIGHEST))
+
+
+def random_pairs(keys: list[str], seed: int, count: int = 100_000) -> Iterable[Pair]:
+    """Yield pairs of record ids drawn at random."""
+    draw = Random(seed)  # noqa: S311
+    for _ in range(count):
+        a, b = draw.sample(keys, 2)
+        yield a, b

@@ -40,7 +40,7 @@ def load(number: int, *, soc_sec: bool) -> DataSet:
         rows = _rows(f"dataset{number}.csv")
         patients = {row["rec_id"]: patient(row, soc_sec=soc_sec) for row in rows}
         return DataSet(f"FEBRL{number}", patients, _links(patients))
-    left, right = ([row for row in _rows(f"dataset4{side}.csv")] for side in "ab")
+    left, right = (_rows(f"dataset4{side}.csv") for side in "ab")
     patients = {row["rec_id"]: patient(row, soc_sec=soc_sec) for row in (*left, *right)}
     sides = frozenset(row["rec_id"] for row in left), frozenset(row["rec_id"] for row in right)
     return DataSet("FEBRL4", patients, _links(patients), sides)
