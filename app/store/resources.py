@@ -273,15 +273,15 @@ class Store:
             return FhirError("deleted", f"{name} was deleted. Its versions are still there, below {name}/_history/.")
         return FhirError("not-found", f"There is no {name}.")
 
-
-def _is_one_insert(change: Change) -> TypeGuard[Create]:
-    """Whether `change` writes one record of its own, and nothing beside it."""
-    if not isinstance(change, Create) or change.unique or change.shared:
-        return False
-    return change.content is None or change.content.data is not None
     async def _absent_version(self, resource_type: str, id: str, version: int) -> FhirError:  # noqa: A002
         purged = {"_id": f"{resource_type}/{id}", "purged": True, "version": {"$gt": version}}
         if version and await self._database["deleted"].find_one(purged):
             return FhirError("deleted", f"{resource_type}/{id} was deleted, and its versions with it.")
         return FhirError("not-found", f"There is no version {version} of {resource_type}/{id}.")
 
+
+def _is_one_insert(change: Change) -> TypeGuard[Create]:
+    """Whether `change` writes one record of its own, and nothing beside it."""
+    if not isinstance(change, Create) or change.unique or change.shared:
+        return False
+    return change.content is None or change.content.data is not None
