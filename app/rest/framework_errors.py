@@ -12,7 +12,11 @@ from app.rest.exchange import refuse
 
 
 def add_framework_errors(app: FastAPI) -> None:
-    """Let every error that is raised outside of an exchange answer in FHIR's words."""
+    """Let every error that is raised outside of an exchange answer in FHIR's words.
+
+    A slash at the end of a page's path is one of them: the redirect that FastAPI answers with goes where `Host` says.
+    """
+    app.router.redirect_slashes = False
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _escaped)
 

@@ -32,6 +32,14 @@ async def test_store_that_is_away_fails_requests_in_fhirs_words(serve: Serve) ->
     assert caught.value.issues[0].code == "transient"
 
 
+@pytest.mark.parametrize("path", ["/health/live/", "/docs/"])
+async def test_no_redirect_to_a_host_that_the_client_names(http: httpx.AsyncClient, path: str) -> None:
+    """Issue 1, the edge: FastAPI's own answer to a slash would lead to whatever `Host` says."""
+    answer = await http.get(path, headers={"Host": "evil.example"}, follow_redirects=False)
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (404, "not-found")
+    assert "evil" not in str(answer.headers) + answer.text
+
+
 @pytest.mark.parametrize("path", ["/", "/docs"])
 async def test_pages_work_without_the_internet(http: httpx.AsyncClient, path: str) -> None:
     """Issue 1, the edge: a browser sees what this is; no script, font or image comes from elsewhere."""
