@@ -98,6 +98,16 @@ class Domains:
                 if domain.active:
                     self._by_spelling.setdefault(spelling, domain)
 
+    @property
+    def are_told(self) -> bool:
+        """Whether there are other domains than `[base]`: a server that was told of none cannot say which is unknown."""
+        return any(one is not self.own for one in self._by_spelling.values())
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """Every spelling of the domains whose identifiers are never told."""
+        return frozenset(spelling for spelling, one in self._by_spelling.items() if not one.revealed)
+
     def find(self, system: str) -> Domain | None:
         """Return the domain that `system` spells, None when it is not recognised."""
         return self._by_spelling.get(system)

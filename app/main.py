@@ -55,8 +55,13 @@ def create_app(settings: Settings, transactions: tuple[Transaction, ...] = TRANS
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running(settings, transactions) as app.state.context:
-            yield
+        async with running(settings, transactions) as context:
+            app.state.context = context
+            surveying = asyncio.create_task(tell_problems(context.validator))
+            try:
+                yield
+            finally:
+                await surveying
 
     app = FastAPI(title=NAME, version=__version__, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     on = offered(transactions, settings.switches)
@@ -86,15 +91,13 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
     domains = load_domains(domains_file(settings), packages, settings.url)
     connection = connect(settings.mongodb_url.get_secret_value(), settings.mongodb_driver, settings.mongodb_database)
     store = Store(connection, definitions, {"Patient": deriving(domains, settings.home_country)})
-    validator = Validator(packages)
     sweeping = asyncio.create_task(sweep_forever(store))
-    surveying = asyncio.create_task(tell_problems(validator))
     try:
         await store.ping()
         await store.ensure(resource_types(everything))
         yield Context(
             store=store,
-            validator=validator,
+            validator=Validator(packages),
             definitions=definitions,
             packages=packages,
             base_url=settings.url,
@@ -106,7 +109,6 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
         )
     finally:
         sweeping.cancel()
-        await surveying
         await store.close()
 
 

@@ -15,7 +15,7 @@ from app.fhir.outcome import FhirError, Issue, operation_outcome
 from app.fhir.resource import fill_in_base, parse_json, to_json
 from app.fhir.subset import subset
 from app.interaction.inclusion import included
-from app.search.page import PARAMETER, token
+from app.search.page import BEFORE, PARAMETER, token
 from app.search.query import WHOLE_TYPE, Query, Scope, parse
 from app.store.resources import Found, Match
 from app.transaction import Context, FhirJson, RequestMessage, ResponseMessage
@@ -33,9 +33,15 @@ async def search_resources(query: Query, context: Context, warnings: Sequence[Is
     return await answer_with(await context.store.search(query), query, context, warnings)
 
 
-async def answer_with(found: Found, query: Query, context: Context, warnings: Sequence[Issue] = ()) -> ResponseMessage:
-    """Return 200 and the page `found`, with what its matches include and the links that lead on."""
-    added = await included(found.entries, query, context) if query.includes else ()
+async def answer_with(
+    found: Found, query: Query, context: Context, warnings: Sequence[Issue] = (), also: Sequence[Match] = ()
+) -> ResponseMessage:
+    """Return 200 and the page `found`, with what its matches include and the links that lead on.
+
+    Args:
+        also: what else is added to the page, as if it had been included.
+    """
+    added = (*also, *(await included(found.entries, query, context) if query.includes else ()))
     links, base_url = _links(query, found, context), context.base_url
     matches, more = (_entries(kept, query, context) for kept in (found.entries, added))
     issues = [*warnings, *_ignored(query)]
@@ -99,12 +105,15 @@ def require_parameters(query: Query, groups: Sequence[Sequence[str]]) -> None:
 
 
 def _links(query: Query, found: Found, context: Context) -> dict[str, str]:
-    """Return `self`, which says what was understood, and `next` when there is more."""
+    """Return `self`, which says what was understood, and those to other pages when there are any."""
     path = query.resource_type if query.path is None else query.path
     links = {"self": search_url(context, path, query.applied)}
-    if found.next:
-        after = token(found.next, query.fingerprint, context.paging.key)
-        links["next"] = search_url(context, path, (*query.applied, (PARAMETER, after)))
+    if query.after or query.before:
+        links["first"] = links["self"]
+    for relation, name, place in (("previous", BEFORE, found.previous), ("next", PARAMETER, found.next)):
+        if place:
+            mark = token(place, query.fingerprint, context.paging.key)
+            links[relation] = search_url(context, path, (*query.applied, (name, mark)))
     return links
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from app.domains import Domain, Domains
 from app.fhir.resource import Resource, parse_json
-from app.patient.derived import own_token, owns
+from app.patient.derived import OWN_FIELD, own_token, owns
 from app.patient.persons import persons_of
 from app.transaction import Context
 
@@ -73,7 +73,7 @@ async def correspondence(asked: Asked, context: Context) -> Correspondence | Non
 async def _owners(asked: Asked, context: Context) -> list[_Record]:
     """Return the records that own the asked identifier; that of our own `[base]` is an id (PIXM-DOM-05)."""
     if asked.source is not context.domains.own:
-        return await _records("derived.own", [own_token(asked.source.system, asked.value)], context)
+        return await _records(OWN_FIELD, [own_token(asked.source.system, asked.value)], context)
     kind, _, name = asked.value.partition("/")
     return await _records("_id", [name], context) if kind == "Patient" else []
 

@@ -21,6 +21,10 @@ from app.patient.keys import match_keys
 from app.patient.vector import Conventions, as_document, match_vector
 from app.store.record import Derive
 
+# Index terms that no client names: identifiers that a record owns, and its state.
+OWN, STATE = "identifier:own", "active:state"
+OWN_FIELD = f"index.{OWN}"
+
 # active: compared and told; merged: another record replaced it; inactive: kept, and neither compared nor told.
 State = Literal["active", "merged", "inactive"]
 
@@ -33,9 +37,8 @@ def deriving(domains: Domains, home_country: str) -> Derive:
         own = dict.fromkeys(_tokens(patient, str(beside.get("feed", {}).get("source", "")), domains))
         found: dict[str, Any] = {
             "state": state,
-            "own": list(own),
             "mv": as_document(vector),
-            "index": _telecom_terms(patient, home_country),
+            "index": {OWN: list(own), STATE: [state], **_telecom_terms(patient, home_country)},
         }
         if state != "inactive":
             found["keys"] = match_keys(vector)

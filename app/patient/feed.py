@@ -16,7 +16,7 @@ from app.fhir.outcome import FhirError, Issue
 from app.fhir.reference import parse as parse_reference
 from app.fhir.resource import Resource
 from app.patient.cross_reference import locks_of, locks_of_records, parameters_now, relink
-from app.patient.derived import conventions, own_token, replaced_by
+from app.patient.derived import OWN, OWN_FIELD, conventions, own_token, replaced_by
 from app.patient.fed_patient import is_same
 from app.patient.keys import match_keys
 from app.patient.record_key import RecordKey, told
@@ -114,7 +114,7 @@ async def _held(atomic: Atomic, key: RecordKey) -> Held | None:
     """
     token = own_token(key.system, key.value)
     fields = ("derived.keys", "derived.state", "derived.replacedBy", "beside.feed")
-    found = [_of(one) for one in await atomic.having("Patient", "derived.own", [token], fields=fields)]
+    found = [_of(one) for one in await atomic.having("Patient", OWN_FIELD, [token], fields=fields)]
     fed = [one for one in found if one.source == key.domain.source]
     named = fed or [one for one in found if not one.source]
     if len(named) > 1:
@@ -190,19 +190,19 @@ async def _merged(atomic: Atomic, patient: Resource, held: Held | None, key: Rec
 
 async def _survivor(atomic: Atomic, other: Mapping[str, Any], key: RecordKey, context: Context) -> Held:
     """Return the record that `link.other` names, of the key's domain (PIXM-104-32)."""
-    fields = ("derived.keys", "derived.state", "derived.replacedBy", "derived.own", "beside.feed")
+    fields = ("derived.keys", "derived.state", "derived.replacedBy", OWN_FIELD, "beside.feed")
     if identifier := other.get("identifier"):
         if context.domains.find(identifier.get("system", "")) is not key.domain:
             raise _no_merge("business-rule", f"the surviving Patient is not of {key.system}")
         if identifier.get("value") == key.value:
             raise _no_merge("business-rule", "a Patient cannot be replaced by itself")
         tokens = [own_token(key.system, identifier.get("value", ""))]
-        found = await atomic.having("Patient", "derived.own", tokens, fields=fields)
+        found = await atomic.having("Patient", OWN_FIELD, tokens, fields=fields)
     else:
         reference = parse_reference(str(other.get("reference", "")), context.base_url)
         ids = [reference.id] if reference.resource_type == "Patient" and reference.kind == "literal" else []
         found = await atomic.having("Patient", "_id", ids, fields=fields)
-        if found and own_token(key.system, "") not in found[0]["derived"]["own"]:
+        if found and own_token(key.system, "") not in found[0]["index"][OWN]:
             raise _no_merge("business-rule", f"the surviving Patient is not of {key.system}")
     held = [_of(one) for one in found]
     survivors: Sequence[Held] = [one for one in held if one.source in (key.domain.source, "")]

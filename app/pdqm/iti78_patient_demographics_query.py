@@ -1,14 +1,27 @@
 """Patient Demographics Query [ITI-78]: the Patient Demographics Supplier's side.
 
-A Patient Demographics Consumer asks for the patients whose demographics match; the answer is a searchset Bundle.
+A Patient Demographics Consumer asks for the patients whose demographics match; the answer is a searchset Bundle. What
+is fed with ITI-104 is found at once.
 
 Spec: IHE ITI TF-2:3.78 (https://profiles.ihe.net/ITI/PDQm/ITI-78.html).
 """
 
 from __future__ import annotations
 
-from app.interaction import query_of, read_resource, search_resources
-from app.transaction import Context, RequestMessage, ResponseMessage, Transaction, read, search_type
+from collections.abc import Sequence
+from dataclasses import replace
+
+from app.fhir.media_type import fhir_format
+from app.fhir.outcome import FhirError
+from app.fhir.resource import fill_in_base
+from app.interaction import answer_with, find, is_known, version_headers
+from app.patient.copies import copies
+from app.patient.demographics import demographics
+from app.patient.persons import survivors_of
+from app.search.criteria import Terms
+from app.search.query import Query
+from app.store.record import Match
+from app.transaction import Context, FhirJson, RequestMessage, ResponseMessage, Transaction, read, search_type
 
 PDQM = "https://profiles.ihe.net/ITI/PDQm"
 
@@ -42,9 +55,59 @@ async def patient_demographics_query(message: RequestMessage, context: Context) 
         200 and a Bundle of type searchset (2:3.78.4.2.2).
 
     Raises:
-        FhirError: `invalid` (400) for a value its parameter cannot read.
+        FhirError: `value`, `not-supported`, `too-costly` (400); `not-found` (404) for a domain filter that names an
+            unknown domain.
     """
-    return await search_resources(query_of(message, context, "Patient"), context)
+    asked = demographics(message, context)
+    found = await context.store.search(asked.query)
+    survivors = await _survivors(found.entries, context)
+    entries = await copies(found.entries, context, asked.domains, survivors)
+    also = await copies(survivors, context, asked.domains, found.entries)
+    answer = await answer_with(replace(found, entries=entries), asked.query, context, asked.warnings, also)
+    return replace(answer, headers={**answer.headers, "Cache-Control": "no-store"})
+
+
+async def read_patient(message: RequestMessage, context: Context) -> ResponseMessage:
+    """Answer a read of one Patient (2:3.78.4.3).
+
+    Returns:
+        200, or 304 when the client has this version already.
+
+    Raises:
+        FhirError: `not-found` (404), also for one that was removed (PIXM-104-55); `not-supported` (400) for a format
+            that is not available, where a search says 406 (PDQM-78-83).
+    """
+    if fhir_format(message.accept, message.asked_format) is None:
+        raise FhirError("not-supported", "The format is not available; JSON and XML are.", status=400)
+    try:
+        kept = await find(message, context)
+    except FhirError as error:
+        raise _unknown(message) if error.status == 410 else error from None
+    headers = {**version_headers(kept), "Cache-Control": "no-store"}
+    if is_known(message, kept):
+        return ResponseMessage(304, headers=headers)
+    (shown,) = await copies([Match("Patient", kept.id, kept.json)], context)
+    return ResponseMessage(200, FhirJson(fill_in_base(shown.json, context.base_url)), headers)
+
+
+def _unknown(message: RequestMessage) -> FhirError:
+    return FhirError("not-found", f"There is no Patient/{message.variables['id']}.")
+
+
+async def _survivors(found: Sequence[Match], context: Context) -> tuple[Match, ...]:
+    """Return the records that replaced some of `found` and are not among them (PDQM-78-70, PDQM-78-71)."""
+    if context.switches.deprecated_search != "survivor":
+        return ()
+    merged = [one.id for one in found if b'"replaced-by"' in one.json]
+    ends = (
+        set((await survivors_of(context.store.facts, merged)).values()) - {one.id for one in found} if merged else set()
+    )
+    if not ends:
+        return ()
+    page = await context.store.search(
+        Query("Patient", Terms("_id", tuple(sorted(ends))), count=len(ends), total="none")
+    )
+    return page.entries
 
 
 ITI78 = Transaction(
@@ -52,7 +115,7 @@ ITI78 = Transaction(
     name="Patient Demographics Query",
     client="Patient Demographics Consumer",
     server="Patient Demographics Supplier",
-    interactions=(*search_type("Patient", patient_demographics_query), *read("Patient", read_resource)),
+    interactions=(*search_type("Patient", patient_demographics_query), *read("Patient", read_patient)),
     search_parameters={"Patient": SEARCH_PARAMETERS},
     supported_profiles={"Patient": (f"{PDQM}/StructureDefinition/IHE.PDQm.Patient",)},
     instantiates=(f"{PDQM}/CapabilityStatement/IHE.PDQm.PatientDemographicsSupplier",),

@@ -23,6 +23,8 @@ from app.fhir.outcome import FhirError
 
 # The parameter that carries the token.
 PARAMETER = "_after"
+# The same for a page that ends before a position.
+BEFORE = "_before"
 
 _SIGNATURE_BYTES = 16
 _TIME = "$time"
@@ -84,7 +86,7 @@ def position(text: str, of_query: str, key: bytes = b"") -> Position:
         values, record_id = orjson.loads(body)
     except ValueError:
         message = (
-            f"Search parameter `{PARAMETER}`: the page token does not belong to this query. Begin at the first page."
+            "The page token in the URL does not belong to this query. Begin at the first page."
         )
         raise FhirError("value", message) from None
     return Position(tuple(_value(each) for each in values), record_id)

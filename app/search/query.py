@@ -38,6 +38,7 @@ class Query:
             a record moves it, so a client that pages sees each record once.
         count: results on a page; 0: only the total is asked for.
         after: the last record of the page before; None on the first page.
+        before: the first record of the page that follows, when the client goes backwards.
         total: `none`, `estimate`, `accurate`; empty when the client did not say.
         applied: the pairs that were understood, as sent, without the page token: for `self` and `next` links.
         ignored: names that were not understood.
@@ -52,6 +53,7 @@ class Query:
     sort: tuple[Sort, ...] = ()
     count: int = _PAGING.default_count
     after: Position | None = None
+    before: Position | None = None
     total: str = ""
     applied: tuple[Pair, ...] = ()
     ignored: tuple[str, ...] = ()
@@ -127,6 +129,7 @@ class _Reading:
     ignored: list[str] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     token: str = ""
+    token_before: str = ""
 
     def read(self, name: str, text: str, sent: Pair) -> None:
         """Take one pair into the query, or note why not."""
@@ -135,7 +138,7 @@ class _Reading:
         except FhirError as error:
             self.issues += error.issues
             return
-        if name != page.PARAMETER:
+        if name not in (page.PARAMETER, page.BEFORE):
             self.applied.append(sent) if is_known else self.ignored.append(name)
 
     def _is_in_scope(self, name: str) -> bool:
@@ -159,6 +162,7 @@ class _Reading:
             query,
             criterion=all_of([self.scope.within, *self.criteria, self._chains()]),
             after=page.position(self.token, mark, self.paging.key) if self.token else None,
+            before=page.position(self.token_before, mark, self.paging.key) if self.token_before else None,
             applied=tuple(self.applied),
             ignored=tuple(dict.fromkeys(self.ignored)),
             fingerprint=mark,
@@ -201,6 +205,8 @@ class _Reading:
                 return added is not None
             case page.PARAMETER:
                 self.token = text
+            case page.BEFORE:
+                self.token_before = text
             case other:
                 return other in _OF_THE_EDGE
         return True

@@ -24,7 +24,7 @@ FACTS: Mapping[str, tuple[str, ...]] = {
     "match_lock": (),
 }
 # The same of what is derived from resources.
-DERIVED: Mapping[str, tuple[str, ...]] = {"Patient": ("derived.keys", "derived.own", "derived.replacedBy")}
+DERIVED: Mapping[str, tuple[str, ...]] = {"Patient": ("derived.keys", "index.identifier:own", "derived.replacedBy")}
 
 
 async def ensure_fact_indexes(database: Any) -> None:

@@ -22,13 +22,17 @@ from app.store.filter import INDEX, RECORD, Filter, to_filter, together
 _ABSENT = {"$exists": False}
 
 
-def sort_keys(sort: Sequence[Sort]) -> list[tuple[str, int]]:
-    """Return the sort as pairs of field and direction; ids, descending, decide among equals."""
+def sort_keys(sort: Sequence[Sort], *, backwards: bool = False) -> list[tuple[str, int]]:
+    """Return the sort as pairs of field and direction; ids, descending, decide among equals.
+
+    Args:
+        backwards: the other way round, for a page that ends before a position.
+    """
     keys: dict[str, int] = {}
     for each in sort:
         keys.setdefault(sort_field(each), -1 if each.descending else 1)
     keys.setdefault("_id", -1)
-    return list(keys.items())
+    return [(field, -direction if backwards else direction) for field, direction in keys.items()]
 
 
 def sort_field(key: Sort) -> str:
@@ -50,24 +54,26 @@ def position(record: Filter, sort: Sequence[Sort]) -> Position:
     return Position(tuple(_value(record, each) for each in sort), record["_id"])
 
 
-def after(sort: Sequence[Sort], last: Position) -> Filter:
-    """Return the filter for the records that come behind `last` in the order of `sort`."""
+def after(sort: Sequence[Sort], last: Position, *, backwards: bool = False) -> Filter:
+    """Return the filter for the records that come behind `last` in the order of `sort`, or before it."""
     fields = [(sort_field(key), key.descending, value) for key, value in zip(sort, last.values, strict=True)]
     branches: list[Filter] = []
     equal: Filter = {}
     for field, is_descending, value in (*fields, ("_id", True, last.id)):
         if field in equal:
             continue
-        if (beyond := _beyond(field, value, is_descending=is_descending)) is not None:
+        if (beyond := _beyond(field, value, is_descending=is_descending != backwards)) is not None:
             branches.append(together([equal, beyond]))
         equal = {**equal, field: _ABSENT if value is None else value}
     return branches[0] if len(branches) == 1 else {"$or": branches}
 
 
-def page_filter(criterion: Criterion, sort: Sequence[Sort], start: Position | None) -> Filter:
-    """Return the filter for the records that meet `criterion` and come behind `start`, if there is one."""
+def page_filter(
+    criterion: Criterion, sort: Sequence[Sort], start: Position | None, *, backwards: bool = False
+) -> Filter:
+    """Return the filter for the records that meet `criterion` and come behind `start`, or before it."""
     found = to_filter(criterion)
-    return together([found, after(sort, start)]) if start else found
+    return together([found, after(sort, start, backwards=backwards)]) if start else found
 
 
 def _beyond(field: str, value: Any, *, is_descending: bool) -> Filter | None:

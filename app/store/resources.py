@@ -62,11 +62,13 @@ class Found:
     Attributes:
         total: of all pages; None when the query did not ask for it.
         next: where the next page begins; None on the last one.
+        previous: where the page before ends; None on the first one.
     """
 
     entries: tuple[Match, ...]
     total: int | None
     next: Position | None
+    previous: Position | None = None
 
 
 class Store:
@@ -197,18 +199,22 @@ class Store:
         """
         with failures_told():
             criterion = await resolve_links(query.criterion, self.find_ids)
-            if query.after or not query.count:
+            if query.after or query.before or not query.count:
                 records, total = await asyncio.gather(self._page(query, criterion), self._total(query, criterion))
             else:
                 records = await self._page(query, criterion)
                 is_all = len(records) <= query.count
                 total = len(records) if is_all else await self._total(query, criterion)
         name, shown = query.resource_type, records[: query.count]
-        is_last = len(records) == len(shown) or not shown
+        is_end = len(records) == len(shown) or not shown
+        ahead, behind = not is_end, query.after is not None and bool(shown)
+        if query.before:
+            shown, ahead, behind = shown[::-1], bool(shown), not is_end
         return Found(
             tuple([Match(name, each["_id"], each["json"]) for each in shown]),
             None if query.total == "none" else total,
-            None if is_last else position(shown[-1], query.sort),
+            position(shown[-1], query.sort) if ahead else None,
+            position(shown[0], query.sort) if behind else None,
         )
 
     async def find_ids(self, resource_type: str, criterion: Criterion, limit: int) -> tuple[str, ...]:
@@ -226,14 +232,14 @@ class Store:
         return {key["_id"]: key.get("holder") or key["holders"][0] for key in found}
 
     async def _page(self, query: Query, criterion: Criterion) -> list[Document]:
-        """Return the records of the page and, when there is one, the first of the next page."""
+        """Return the records of the page and, when there is one, the first beyond it; in the order of the going."""
         if not query.count:
             return []
-        limit = query.count + 1
+        limit, backwards = query.count + 1, query.before is not None
         cursor = self._records(query.resource_type).find(
-            page_filter(criterion, query.sort, query.after),
+            page_filter(criterion, query.sort, query.before or query.after, backwards=backwards),
             _SERVED | projection(query.sort),
-            sort=sort_keys(query.sort),
+            sort=sort_keys(query.sort, backwards=backwards),
             limit=limit,
             batch_size=limit + 1,  # one more than there are: all come with the first answer, and no cursor stays open
         )
