@@ -31,18 +31,17 @@ class Program:
 
     Attributes:
         started_s: wall clock from the start of its process to its first answer.
+        started_cpu_s: CPU time of the process up to then.
     """
 
     process: subprocess.Popen[bytes]
     port: int
     started_s: float
+    started_cpu_s: float
 
     def cpu_s(self) -> float:
         """Return the CPU time that the process has used up to now."""
-        if sys.platform == "linux":  # the clock of another process: see clock_getcpuclockid(3)
-            return time.clock_gettime(~self.process.pid << 3 | 2)
-        used = psutil.Process(self.process.pid).cpu_times()
-        return float(used.user + used.system)
+        return _cpu_s(self.process.pid)
 
     def memory(self) -> int:
         """Return the resident memory in bytes."""
@@ -103,15 +102,20 @@ def _run(command: list[str], settings: dict[str, str], port: int, path: str, log
     started = time.monotonic()
     with (
         log.open("wb") as errors,
-        subprocess.Popen(
-            command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=errors
-        ) as process,
+        subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=errors) as process,
     ):
         try:
             _await_answer(process, port, path, log)
-            yield Program(process, port, time.monotonic() - started)
+            yield Program(process, port, time.monotonic() - started, _cpu_s(process.pid))
         finally:
             process.terminate()
+
+
+def _cpu_s(pid: int) -> float:
+    if sys.platform == "linux":  # the clock of another process: see clock_getcpuclockid(3)
+        return time.clock_gettime(~pid << 3 | 2)
+    used = psutil.Process(pid).cpu_times()
+    return float(used.user + used.system)
 
 
 def _await_answer(process: subprocess.Popen[bytes], port: int, path: str, log: Path) -> None:
