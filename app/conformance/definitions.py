@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from app.fhir.bundle import searchset
-from app.fhir.outcome import FhirError
+from app.fhir.outcome import FhirError, Issue, require_none
 from app.fhir.packages import Packages
 from app.fhir.resource import Resource, to_json
 from app.interaction import search_url
@@ -25,6 +25,9 @@ SEARCH_PARAMETERS = ("url", "version", "name", "_id")
 # Where the next page begins, as a number: the packages do not change while the server runs.
 _AFTER = "_after"
 _PAGE = 50
+
+# What a link to another page keeps; and with it all names that are known here.
+_KEPT = (*SEARCH_PARAMETERS, "_count", "_format", "_pretty")
 
 
 async def read_definition(message: RequestMessage, context: Context) -> ResponseMessage:
@@ -50,19 +53,31 @@ async def find_definitions(message: RequestMessage, context: Context) -> Respons
         200 and a Bundle of type searchset.
 
     Raises:
-        FhirError: `value` (400) for a `_count` or page that is no number.
+        FhirError: `value` (400) for a `_count` or page that is no number; `not-supported` (400) for a modifier, and
+            for an unknown parameter when the client asked for strict handling.
     """
     resource_type = _type_of(message)
+    require_none(_check_names(message))
     asked = [(name, text) for name, text in message.query if name in SEARCH_PARAMETERS and text]
     count, start = _number(message, "_count", _PAGE), _number(message, _AFTER, 0)
     found = [one for one in _all(resource_type, context.packages) if _matches(one, asked)]
     page = islice(found, start, start + count)
     entries = [(f"{resource_type}/{one['id']}", to_json(one)) for one in page]
-    sent = [(name, text) for name, text in message.query if name in (*SEARCH_PARAMETERS, "_count")]
+    sent = [(name, text) for name, text in message.query if name in _KEPT]
     links = {"self": search_url(context, resource_type, sent)}
     if start + count < len(found) and count:
         links["next"] = search_url(context, resource_type, [*sent, (_AFTER, str(start + count))])
     return ResponseMessage(200, FhirJson(searchset(context.base_url, links, len(found), entries)))
+
+
+def _check_names(message: RequestMessage) -> Iterator[Issue]:
+    is_strict = "handling=strict" in message.headers.get("prefer", "")
+    for name in dict.fromkeys(name for name, _ in message.query):
+        code, _, modifier = name.partition(":")
+        if modifier and code in (*_KEPT, _AFTER):
+            yield Issue("not-supported", f"Search parameter `{code}`: modifiers are not supported here.")
+        elif is_strict and name not in (*_KEPT, _AFTER):
+            yield Issue("not-supported", f"Search parameter `{name[:64]}` is not supported for definitions.")
 
 
 def _all(resource_type: str, packages: Packages) -> Iterator[Resource]:

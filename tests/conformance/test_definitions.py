@@ -50,6 +50,31 @@ async def test_pages(client: httpx.AsyncClient) -> None:
     assert len(set(seen)) == len(seen)
 
 
+async def test_links_keep_the_format(client: httpx.AsyncClient) -> None:
+    """MHD-GEN-03: what was asked with `_format` is what the next page comes in."""
+    body = (await client.get("ValueSet", params={"_format": "json", "_count": "1"})).json()
+
+    assert all("_format=json" in link["url"] for link in body["link"])
+
+
+@pytest.mark.parametrize("name", ["url:below", "url:missing", "_count:x"])
+async def test_modifier_is_refused(client: httpx.AsyncClient, name: str) -> None:
+    """FHIR R4 search.html#modifiers: a modifier that is not supported is an error, never ignored."""
+    response = await client.get("ValueSet", params={name: "true"})
+
+    assert (response.status_code, response.json()["issue"][0]["code"]) == (400, "not-supported")
+
+
+async def test_strict_handling(client: httpx.AsyncClient) -> None:
+    """MHD-67-04: unknown parameters are ignored, and refused when the client asks for that."""
+    plain = await client.get("ValueSet", params={"status": "active", "_id": "nobody"})
+    strict = await client.get("ValueSet", params={"status": "active"}, headers={"Prefer": "handling=strict"})
+
+    assert plain.json()["total"] == 0
+    assert (strict.status_code, strict.json()["issue"][0]["code"]) == (400, "not-supported")
+    assert "`status`" in strict.json()["issue"][0]["diagnostics"]
+
+
 async def test_unknown_definition(client: httpx.AsyncClient) -> None:
     """MHD-GEN-07: an id that no package has."""
     response = await client.get("StructureDefinition/nobody")
