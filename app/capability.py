@@ -138,15 +138,13 @@ def _resource(resource_type: str, transactions: Sequence[Transaction], definitio
         "operation": _operations(transactions, resource_type),
     }
     if "vread" in codes:
-        resource["versioning"] = "versioned"
+        resource |= {"versioning": "versioned", "conditionalRead": "full-support"}
     if "create" in codes:
         resource["conditionalCreate"] = True
     if any(one.code == "update" and one.conditional for one in offered):
         resource |= {"conditionalUpdate": True, "readHistory": False, "updateCreate": False}
     if any(one.code == "delete" and one.conditional for one in offered):
         resource["conditionalDelete"] = "single"
-    if "read" in codes:
-        resource["conditionalRead"] = "full-support"
     return {name: value for name, value in resource.items() if value or value is False}
 
 

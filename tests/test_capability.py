@@ -116,6 +116,13 @@ def test_nothing_is_listed_that_is_not_offered(statement: Statement) -> None:
     assert not any("patch" in codes(statement, each["type"]) for each in statement["rest"][0]["resource"])
 
 
+def test_conditional_read_is_said_where_versions_are(statement: Statement) -> None:
+    """MHD-CS-12: definitions have neither ETag nor Last-Modified, by which a client could ask whether they changed."""
+    conditional = {one["type"] for one in statement["rest"][0]["resource"] if "conditionalRead" in one}
+    assert {"DocumentReference", "List", "Binary", "Patient"} <= conditional
+    assert not conditional & {"StructureDefinition", "ValueSet", "CodeSystem", "SearchParameter"}
+
+
 def test_supported_profiles(statement: Statement) -> None:
     """MHD-CS-05: the Minimal DocumentReference; lists, submission sets and folders."""
     assert f"{SD}/IHE.MHD.Minimal.DocumentReference" in resource(statement, "DocumentReference")["supportedProfile"]
