@@ -43,6 +43,7 @@ class Compiler:
         self._types: dict[str, Check] = {}
         self._parts: dict[str, Parts] = {}
         self._profiles: dict[str, Check] = {}
+        self._claims: dict[str, Check] = {}
         self._value_sets: dict[tuple[str, str, str], ValueSet] = {}
 
     def type_check(self, name: str) -> Check:
@@ -63,15 +64,23 @@ class Compiler:
 
     def profile_check(self, url: str) -> Check | None:
         """Return the check of the profile `url`, of a value whose type is known; None when no package has it."""
-        plain = url.partition("|")[0]
-        url = plain if is_base(plain, self.structures) else url
+        url = self._canonical(url)
         check = self._profiles.get(url)
         if check is None:
             with self.lock:
                 tree = self.snapshots.tree(url)
-                check = self._profile(tree, url) if tree else None
+                check = self._root_check(tree, url) if tree else None
                 if check:
                     self._profiles[url] = check
+        return check
+
+    def claim_check(self, url: str) -> Check | None:
+        """Return the same for a resource that claims the profile: as severe as its package is to be."""
+        url = self._canonical(url)
+        check = self._claims.get(url)
+        if check is None and (enforced := self.profile_check(url)):
+            with self.lock:
+                check = self._claims[url] = self._as_severe(url, enforced)
         return check
 
     def conforms(self, resource: Any, profile: str, place: Place) -> bool:
@@ -133,11 +142,23 @@ class Compiler:
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def _profile(self, tree: Node, url: str) -> Check:
-        package = self.packages.package_of("StructureDefinition", url)
-        severity = package.severity if package else "enforce"
-        enforced = self._root_check(tree, url)
-        return enforced if severity == "enforce" else _softened(enforced, self.later(tree.below), severity)
+    def _canonical(self, url: str) -> str:
+        """Return the URL of a base type without a version, of which there is one; any other as it is."""
+        plain = url.partition("|")[0]
+        return plain if is_base(plain, self.structures) else url
+
+    def _as_severe(self, url: str, enforced: Check) -> Check:
+        package, tree = self.packages.package_of("StructureDefinition", url), self.snapshots.tree(url)
+        if package is None or tree is None or package.severity == "enforce":
+            return enforced
+        return _softened(enforced, self._bare(tree.below), package.severity)
+
+    def _bare(self, name: str) -> Check:
+        """Return the check of a type alone: of an extension without what its definition demands."""
+        if name != "Extension":
+            return self.later(name)
+        plain = Node(name, name, name, types=(ElementType(name),), merged=frozenset({name}))
+        return check_object(make_parts(self, plain, None))
 
     def _base_parts(self, name: str) -> Parts:
         if name not in self._parts:
@@ -157,13 +178,11 @@ class Compiler:
 
 def _softened(check: Check, base: Check, severity: str) -> Check:
     """Return the check of a profile whose package is to `warn` only, or is `off`; what R4 itself demands stays."""
+    if severity == "off":
+        return base
 
     def soft(value: Any, place: Place) -> Findings:
-        if severity == "off" and not place.run.is_strict:
-            return base(value, place)
         found = check(value, place)
-        if place.run.is_strict:
-            return found
         if has_errors(found):
             kept = {(each.text, *each.steps) for each in base(value, place) or ()}
             for each in found or ():

@@ -43,6 +43,9 @@ class Compiling(Protocol):
     def profile_check(self, url: str) -> Check | None:
         """Return the check of the profile `url`, of a value whose type is known; None when no package has it."""
 
+    def claim_check(self, url: str) -> Check | None:
+        """Return the same for a resource that claims the profile: as severe as its package is to be."""
+
     def conforms(self, resource: Any, profile: str, place: Place) -> bool:
         """Whether a resource or value meets a profile."""
 

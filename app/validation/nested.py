@@ -62,7 +62,7 @@ def claimed(compiler: Compiling, place: Place) -> Iterator[Finding]:
         # A package is asked first: unlike the compiler's and its own memory, the question leaves no trace.
         is_known = compiler.packages.package_of("StructureDefinition", url)
         is_soft = place.run.soft and url.startswith(place.run.soft)
-        if is_known and not is_soft and (check := compiler.profile_check(url)):
+        if is_known and not is_soft and (check := compiler.claim_check(url)):
             yield from check(place.resource, place) or ()
 
 
@@ -85,7 +85,7 @@ def check_known_extension(compiler: Compiling) -> Check:
         if compiler.packages.package_of("StructureDefinition", url) is None:
             return None
         place.run.has_known_extension = True
-        profile = compiler.profile_check(url)
+        profile = compiler.claim_check(url)
         return profile(value, place) if profile else None
 
     return check

@@ -20,18 +20,16 @@ class Run:
     Attributes:
         claims: whether resources are also held to the profiles that their `meta.profile` claims.
         soft: what the URLs of profiles begin with that may be claimed and not met; "" for none.
-        is_strict: whether `severity` of a package counts for nothing.
         verdicts: (identity of a resource, profile) -> whether it conforms; also breaks circles.
         hints: how many spelling suggestions may still be looked for.
         has_known_extension: whether an extension was met that a package defines, outside a profile's slices.
     """
 
-    __slots__ = ("claims", "has_known_extension", "hints", "is_strict", "soft", "verdicts")
+    __slots__ = ("claims", "has_known_extension", "hints", "soft", "verdicts")
 
-    def __init__(self, *, claims: bool = False, soft: str = "", is_strict: bool = False) -> None:
+    def __init__(self, *, claims: bool = False, soft: str = "") -> None:
         self.claims = claims
         self.soft = soft
-        self.is_strict = is_strict
         self.verdicts: dict[tuple[int, str], bool] = {}
         self.hints = _MOST_HINTS
         self.has_known_extension = False

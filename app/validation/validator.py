@@ -67,7 +67,7 @@ class Validator:
             root: what expressions begin with; empty: the resource type.
             claims: validate also against the profiles that `meta.profile` claims and a package has, in this
                 resource and in those it holds.
-            is_strict: enforce the profile and those it leads to, whatever `severity` their packages have.
+            is_strict: enforce the profile whatever `severity` its package has.
 
         Returns:
             issues with code, diagnostics, expression and severity; empty when there is nothing to say.
@@ -78,21 +78,22 @@ class Validator:
         if not isinstance(kind, str) or not self._compiler.is_concrete(kind):
             return [unknown_type(self._compiler, kind).issue(root)]
         try:
-            run = Run(claims=claims, is_strict=is_strict)
-            found = self._run(resource, kind, profile, run)
+            found = self._run(resource, kind, profile, claims=claims, is_strict=is_strict)
         except RecursionError:
             found = [Finding("structure", "The resource is nested deeper than this server reads.")]
         return _issues(found, resource, root or kind)
 
-    def _run(self, resource: dict[str, Any], kind: str, profile: str, run: Run) -> list[Finding]:
-        place = Place(resource, resource, None, run)
-        found = list(claimed(self._compiler, place)) if run.claims else []
-        if not (run.claims and not profile and self._claims(resource)):
-            found += self._held(place, kind, profile)
+    def _run(
+        self, resource: dict[str, Any], kind: str, profile: str, *, claims: bool, is_strict: bool
+    ) -> list[Finding]:
+        place = Place(resource, resource, None, Run(claims=claims))
+        found = list(claimed(self._compiler, place)) if claims else []
+        if not (claims and not profile and self._claims(resource)):
+            found += self._held(place, kind, profile, is_strict=is_strict)
         return [*found, *check_contexts(self._compiler, resource)] if place.run.has_known_extension else found
 
-    def _held(self, place: Place, kind: str, profile: str) -> list[Finding]:
-        check = self._check(profile) if profile else self._compiler.type_check(kind)
+    def _held(self, place: Place, kind: str, profile: str, *, is_strict: bool) -> list[Finding]:
+        check = self._check(profile, is_strict=is_strict) if profile else self._compiler.type_check(kind)
         if check is None:
             words = f"Profile {shown(profile)} is not known to this server; the resource was not checked against it."
             return [Finding("not-supported", words), *(self._compiler.type_check(kind)(place.resource, place) or ())]
@@ -104,10 +105,11 @@ class Validator:
         urls = meta.get("profile") if isinstance(meta, dict) else None
         return isinstance(urls, list) and any(isinstance(url, str) and self.knows(url) for url in urls)
 
-    def _check(self, profile: str) -> Check | None:
+    def _check(self, profile: str, *, is_strict: bool = False) -> Check | None:
         """A package is asked first: nothing is remembered of a profile that nobody has."""
-        is_known = ":" in profile and self._compiler.packages.package_of("StructureDefinition", profile)
-        return self._compiler.profile_check(profile) if is_known else None
+        if ":" not in profile or self._compiler.packages.package_of("StructureDefinition", profile) is None:
+            return None
+        return self._compiler.profile_check(profile) if is_strict else self._compiler.claim_check(profile)
 
 
 def _issues(found: Iterable[Finding], resource: Any, root: str) -> list[Issue]:

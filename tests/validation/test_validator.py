@@ -11,7 +11,7 @@ import pytest
 
 from app.fhir.outcome import Issue
 from app.validation.validator import Validator
-from tests.validation.conftest import MHD, ValidatorOf, element, errors, profile, url_of
+from tests.validation.conftest import MHD, ValidatorOf, element, errors, profile, sliced_by, url_of
 
 NAMED = profile("named", "Patient", element("Patient.name", min=1))
 PATIENT = {"resourceType": "Patient", "active": True}
@@ -142,3 +142,36 @@ def test_nothing_is_remembered_of_what_clients_send(validator_of: ValidatorOf) -
         if hasattr(vars(holder)[name], "__len__")
     ]
     assert sizes == again
+
+
+@pytest.mark.parametrize(("severity", "told"), [("enforce", ["error"]), ("warn", ["warning"]), ("off", [])])
+def test_severity_of_an_extension(validator_of: ValidatorOf, severity: str, told: list[str]) -> None:
+    """NAT-05: a known extension is as severe as its package, wherever it stands; what R4 demands of it stays."""
+    fixed = element("Extension.url", fixedUri=url_of("e"))
+    known = profile("e", "Extension", element("Extension.value[x]", min=1, type=[{"code": "boolean"}]), fixed)
+    validator = validator_of({**known, "kind": "complex-type"}, severity=severity)
+    issues = validator.validate({**PATIENT, "extension": [{"url": url_of("e"), "valueCode": "x"}]})
+    assert [issue.severity for issue in issues] == told
+    broken = validator.validate({**PATIENT, "extension": [{"url": url_of("e"), "valueCode": 5}]})
+    assert "error" in [issue.severity for issue in broken]
+
+
+@pytest.mark.parametrize("severity", ["warn", "off"])
+def test_what_a_transaction_demands_is_enforced(validator_of: ValidatorOf, severity: str) -> None:
+    """NAT-05: is_strict leaves the severity of the package aside."""
+    validator = validator_of(NAMED, severity=severity)
+    assert errors(validator.validate(PATIENT, url_of("named"), is_strict=True)) == [("required", "Patient")]
+    assert errors(validator.validate(PATIENT, url_of("named"))) == []
+
+
+def test_slices_by_profile_are_told_apart_in_a_mild_package(validator_of: ValidatorOf) -> None:
+    """NAT-05: severity is about what is told; which entry is in which slice is another question."""
+    slices = [
+        element("Bundle.entry", slicing=sliced_by("profile", "resource")),
+        element("Bundle.entry:named", max="1"),
+        element("Bundle.entry:named.resource", type=[{"code": "Patient", "profile": [url_of("named")]}]),
+    ]
+    validator = validator_of(NAMED, profile("b", "Bundle", *slices), severity="warn")
+    entries = [{"resource": {**PATIENT, "name": [{"family": "F"}]}}, {"resource": PATIENT}]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    assert validator.validate(bundle, url_of("b")) == []
