@@ -40,6 +40,7 @@ PREFIX = "MHD_"
 ENV_FILE = ".env"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _OID = re.compile(r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f.]*){2,8}")
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -199,6 +200,14 @@ class Settings(BaseSettings):
         for one in value if isinstance(value, tuple) else filter(None, (value,)):
             if not _OID.fullmatch(one):
                 raise ValueError("expected an OID as a URI, such as urn:oid:2.999.10")
+        return value
+
+    @field_validator("external_documents", "external_references")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """A URL, a port or a pattern would never be equal to the host of a URL."""
+        if not all(map(_HOST.fullmatch, value)):
+            raise ValueError("expected each to be a host name alone, such as documents.example.org")
         return value
 
     @field_validator("profiles_dir")
