@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
+from app.document.accepted import renamed, with_subject
 from app.document.communities import with_home_community
 from app.document.entry import Entry, Submission, is_list_of
 from app.document.identifier import token, with_entry_uuid, with_unique_id
+from app.document.keys import keys_of
 from app.document.lifecycle import Stored, stored, subject_of
 from app.document.meaning import Meaning
-from app.document.publication import Publication, keys_of, renamed, with_subject
+from app.document.publication import Publication
 from app.document.submission import refuse
 from app.document.vocabulary import DEPRECATED, FOLDER, LIST_TYPES, METADATA_ERROR, PATIENTS_DIFFER, UNRESOLVED
 from app.fhir.outcome import FhirError, Issue

@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
+from app.document.accepted import publication_of
 from app.document.claims import broken_claims, require_claims
 from app.document.entry import Submission
 from app.document.folders import file_in_folders
 from app.document.lifecycle import relate
 from app.document.meaning import meaning_of
-from app.document.publication import Overtaken, Publication, key_taken, publication_of
+from app.document.publication import Overtaken, Publication, key_taken
 from app.document.recipients import check_recipients, check_references
 from app.document.staging import staged_documents
 from app.document.submission import check_contents, check_submission, refuse

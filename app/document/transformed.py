@@ -12,7 +12,8 @@ from app.document.content import attachment_of, with_content
 from app.document.entry import Entry, Submission
 from app.document.fhir_document import EXTRA_MEDIA_TYPES, has_transformed, serialised
 from app.document.identifier import typed, with_entry_uuid
-from app.document.publication import Publication, keys_of
+from app.document.keys import keys_of
+from app.document.publication import Publication
 from app.document.staging import staged
 from app.document.submission import content_of
 from app.document.vocabulary import UNIQUE_ID, URI_SYSTEM
