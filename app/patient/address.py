@@ -16,6 +16,7 @@ from app.patient.words import STREET_WORDS
 
 STREET_CODE_LENGTH = 6
 _HOUSE_NUMBERS = 2
+_KINDS = frozenset(unify(word) for word in STREET_WORDS)
 _LINES = 3
 _ADXP = "http://hl7.org/fhir/StructureDefinition/iso21090-ADXP-"
 
@@ -76,7 +77,7 @@ def read_line(line: str) -> Street:
     """
     words = unify(fold(line)).split()
     houses: list[str] = []
-    if len(words) > 2 and len(words[-1]) == 1 and words[-2].isdigit():
+    if len(words) > 2 and words[-1].isalpha() and len(words[-1]) == 1 and words[-2].isdigit():
         words.pop()
     while words and words[-1][0].isdigit() and len(houses) < _HOUSE_NUMBERS:
         houses.insert(0, words.pop())
@@ -84,7 +85,7 @@ def read_line(line: str) -> Street:
         houses.append(words.pop(0))
         if words and words[0][0].isdigit():
             houses.append(words.pop(0))
-    kept = [word for word in words if word not in STREET_WORDS] or words
+    kept = [word for word in words if word not in _KINDS] or words
     return Street(" ".join(kept), [_number(house) for house in houses])
 
 

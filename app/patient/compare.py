@@ -275,7 +275,8 @@ def _place_pair(a: Place, b: Place) -> int:
     other_street, _, other_houses, other_postcode, other_city, _ = b
     same_postcode = postcode == other_postcode and postcode != ""
     same_city = city != "" and (city == other_city or _similarity(city, other_city, score_cutoff=NEARLY) > 0)
-    if street and other_street and (same_postcode or same_city or _near(postcode, other_postcode)):
+    placed = same_postcode or same_city or (not (city and other_city) and _near(postcode, other_postcode))
+    if placed and street and other_street:
         alike = 1.0 if street == other_street else _similarity(street, other_street, score_cutoff=NEARLY)
         if alike and any(house in other_houses for house in houses):
             return ADDRESS_HOUSE

@@ -72,7 +72,7 @@ def name_parts(text: str) -> list[str]:
     parts = [part for word in unify(fold(text)).split() if (part := word.strip("0123456789"))]
     if not parts or _is_placeholder(parts):
         return []
-    return [part for part in parts if part not in PARTICLES] or parts
+    return [part for part in parts if part not in _PARTICLES] or parts
 
 
 def given_parts(texts: Iterable[str]) -> list[str]:
@@ -150,11 +150,16 @@ def is_alias(a: str, b: str) -> bool:
 def _is_placeholder(parts: list[str]) -> bool:
     joined = "".join(parts)
     return (
-        joined in PLACEHOLDERS
-        or parts[0] in PLACEHOLDERS
+        joined in _PLACEHOLDERS
+        or parts[0] in _PLACEHOLDERS
         or joined in PLACEHOLDERS_ALONE
         or all(part in PLACEHOLDERS_ALONE for part in parts)
     )
+
+
+# The tables in the spelling that names are compared in.
+_PARTICLES = frozenset(unify(word) for word in PARTICLES)
+_PLACEHOLDERS = frozenset(unify(word) for word in PLACEHOLDERS)
 
 
 def _nickname_groups() -> Mapping[str, frozenset[int]]:

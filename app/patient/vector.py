@@ -201,12 +201,10 @@ def _identifiers(patient: Resource, conventions: Conventions) -> tuple[list[Numb
 
 
 def _deceased(patient: Resource) -> str:
-    if day := birth_date(patient.get("deceasedDateTime")):
-        return day
+    if "deceasedDateTime" in patient:
+        return birth_date(patient["deceasedDateTime"], frozenset()) or "yes"
     told = patient.get("deceasedBoolean")
-    return (
-        {True: "yes", False: "no"}.get(told, "yes" if "deceasedDateTime" in patient else "") if told is not None else ""
-    )
+    return ("yes" if told else "no") if isinstance(told, bool) else ""
 
 
 def _multiple(patient: Resource) -> int | None:

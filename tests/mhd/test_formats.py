@@ -224,7 +224,7 @@ async def test_other_charset_or_version_is_415(client: httpx.AsyncClient, publis
     assert response.status_code == 415
 
 
-@pytest.mark.parametrize("url", ["Patient/p1", "DocumentReference?patient=p1", "metadata"])
+@pytest.mark.parametrize("url", ["List?patient=p1", "DocumentReference?patient=p1", "metadata"])
 async def test_unsatisfiable_accept_is_406(client: httpx.AsyncClient, patients: None, url: str) -> None:
     """MHD-GEN-06: nothing that FHIR comes in is acceptable."""
     response = await client.get(url, headers={"accept": "image/png"})
