@@ -60,9 +60,9 @@ def claimed(compiler: Compiling, place: Place) -> Iterator[Finding]:
     urls = meta.get("profile") if isinstance(meta, dict) else None
     for url in dict.fromkeys(each for each in urls if isinstance(each, str)) if isinstance(urls, list) else ():
         # A package is asked first: unlike the compiler's and its own memory, the question leaves no trace.
-        is_known = compiler.packages.package_of("StructureDefinition", url)
+        package = compiler.packages.package_of("StructureDefinition", url)
         is_soft = place.run.soft and url.startswith(place.run.soft)
-        if is_known and not is_soft and (check := compiler.claim_check(url)):
+        if package and package.severity != "off" and not is_soft and (check := compiler.claim_check(url)):
             yield from check(place.resource, place) or ()
 
 
