@@ -25,6 +25,9 @@ TYPE_INTERACTIONS = (
 )
 SYSTEM_INTERACTIONS = "transaction batch search-system history-system".split()  # noqa: SIM905
 
+# Of what FHIR and IHE define each transaction names what it serves; what others define is a deployment's own wish.
+OWN = ("http://hl7.org/fhir/", "https://profiles.ihe.net/", "http://ihe.net/")
+
 
 class MissingDefinitionError(Exception):
     """A transaction lists a search parameter that no package defines."""
@@ -77,7 +80,7 @@ def capability_statement(transactions: Sequence[Transaction], context: Context) 
         "implementation": {"description": NAME, "url": context.base_url},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+xml", "application/fhir+json"],
-        "rest": [_rest(transactions, context.definitions)],
+        "rest": [_rest(transactions, context)],
     }
     composed = CapabilityStatement.model_validate({name: value for name, value in statement.items() if value})
     return {"resourceType": "CapabilityStatement", **composed.model_dump(mode="json", exclude_none=True)}
@@ -90,7 +93,7 @@ def _guides(packages: Packages) -> Iterator[str]:
             yield f"{info.canonical}/ImplementationGuide/{info.id}"
 
 
-def _rest(transactions: Sequence[Transaction], definitions: Definitions) -> Resource:
+def _rest(transactions: Sequence[Transaction], context: Context) -> Resource:
     types = sorted({one.resource_type for _, one in _interactions(transactions) if one.resource_type})
     system = {
         one.code: _system_interaction(transaction, one)
@@ -101,7 +104,7 @@ def _rest(transactions: Sequence[Transaction], definitions: Definitions) -> Reso
         "mode": "server",
         "documentation": "\n".join(f"* {_title(transaction)}" for transaction in transactions if transaction.code),
         "security": {"cors": False, "description": SECURITY},
-        "resource": [_resource(name, transactions, definitions) for name in types],
+        "resource": [_resource(name, transactions, context) for name in types],
         "interaction": list(system.values()),
         "operation": _operations(transactions, ""),
         "compartment": sorted({url for _, one in _interactions(transactions) if (url := _compartment(one))}),
@@ -120,12 +123,15 @@ def _system_interaction(transaction: Transaction, interaction: Interaction) -> R
     return {"code": interaction.code, "documentation": _documentation(transaction)}
 
 
-def _resource(resource_type: str, transactions: Sequence[Transaction], definitions: Definitions) -> Resource:
-    """Return what is offered for one resource type by all `transactions` together."""
+def _resource(resource_type: str, transactions: Sequence[Transaction], context: Context) -> Resource:
+    """Return what is offered for one resource type by all `transactions` together, and what packages add to it."""
     offered = [one for _, one in _interactions(transactions) if one.resource_type == resource_type]
     codes = {one.code for one in offered}
     profiles = dict.fromkeys(url for each in transactions for url in each.supported_profiles.get(resource_type, ()))
     parameters = dict.fromkeys(code for each in transactions for code in each.search_parameters.get(resource_type, ()))
+    if "vread" in codes:
+        profiles |= dict.fromkeys(_added_profiles(resource_type, context.packages))
+        parameters |= dict.fromkeys(_added_parameters(resource_type, context.definitions))
     titles = [
         _title(each) for each in transactions if any(one.resource_type == resource_type for one in each.interactions)
     ]
@@ -134,7 +140,7 @@ def _resource(resource_type: str, transactions: Sequence[Transaction], definitio
         "supportedProfile": list(profiles),
         "documentation": "; ".join(dict.fromkeys(filter(None, titles))),
         "interaction": [_type_interaction(code, offered) for code in TYPE_INTERACTIONS if code in codes],
-        "searchParam": [_parameter(resource_type, code, definitions) for code in parameters],
+        "searchParam": [_parameter(resource_type, code, context.definitions) for code in parameters],
         "operation": _operations(transactions, resource_type),
     }
     if "vread" in codes:
@@ -146,6 +152,20 @@ def _resource(resource_type: str, transactions: Sequence[Transaction], definitio
     if any(one.code == "delete" and one.conditional for one in offered):
         resource["conditionalDelete"] = "single"
     return {name: value for name, value in resource.items() if value or value is False}
+
+
+def _added_profiles(resource_type: str, packages: Packages) -> Iterator[str]:
+    """Yield the profiles that packages of others have for a resource type that is stored here."""
+    for url, package in packages.defined("StructureDefinition"):
+        if not url.startswith(OWN) and package.severity != "off":
+            found = packages.structure_definition(url) or {}
+            if (found.get("type"), found.get("derivation")) == (resource_type, "constraint"):
+                yield url
+
+
+def _added_parameters(resource_type: str, definitions: Definitions) -> Iterator[str]:
+    """Yield the search parameters that packages of others bring."""
+    return (each.code for each in definitions.of(resource_type) if each.url and not each.url.startswith(OWN))
 
 
 def _type_interaction(code: str, offered: Iterable[Interaction]) -> Resource:

@@ -90,6 +90,12 @@ class Packages:
             if kind == resource_type and (resource := self._cached(kind, url)):
                 yield resource
 
+    def defined(self, resource_type: str) -> Iterator[tuple[str, PackageInfo]]:
+        """Yield the URL of each conformance resource of a type with the package that a bare URL means; reads none."""
+        for (kind, url), found in list(self._index().items()):
+            if kind == resource_type:
+                yield url, found[0][0]
+
     def package_of(self, resource_type: str, url: str) -> PackageInfo | None:
         """Return the package that defines `url` or `url|version`; for base types that is FHIR R4 itself."""
         if resource_type == "StructureDefinition" and self.structures.kind(_base_type(url)):
