@@ -17,10 +17,12 @@ import pytest
 from app.fhir.packages import Packages
 from app.fhir.resource import Resource, parse_json
 from app.validation.validator import Validator
+from tests.profiles.conftest import examples_in
 
 PROFILES = Path(__file__).resolve().parents[2] / "profiles"
 VALID = sorted(PROFILES.glob("*/examples/valid/*.json"))
 INVALID = sorted(path for path in PROFILES.glob("*/examples/invalid/*.json") if ".expected." not in path.name)
+DROPPED = [(each, name) for each in sorted(PROFILES.glob("*.tgz")) for name, _ in examples_in(each)]
 MHD = PROFILES / "ihe.iti.mhd-4.2.4"
 
 
@@ -44,6 +46,13 @@ def test_valid_example_passes_its_profile(path: Path, validator: Validator) -> N
     for profile in resource["meta"]["profile"]:
         errors = [issue for issue in validator.validate(resource, profile) if issue.is_error]
         assert not errors
+
+
+@pytest.mark.parametrize(("archive", "example"), DROPPED)
+def test_example_of_a_dropped_package_passes_its_profile(archive: Path, example: str, validator: Validator) -> None:
+    """Issue 3, NAT-01: what a published archive brings as examples meets what it claims."""
+    resource = dict(examples_in(archive))[example]
+    assert [issue for issue in validator.validate(resource, claims=True) if issue.is_error] == []
 
 
 @pytest.mark.parametrize("path", INVALID, ids=name)
