@@ -27,7 +27,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         command(*arguments),
         cwd=PROJECT,
         env=environment(**settings),
@@ -41,7 +41,7 @@ def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
 @contextmanager
 def served(*arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Start the program on a free port; yield it and its first line."""
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         command("serve", "--port", "0", "--no-examples", *arguments),
         cwd=PROJECT,
         env=environment(**settings),

@@ -32,7 +32,7 @@ def finds(definitions: Definitions) -> Finds:
     return ask
 
 
-def meets(terms: dict[str, Any], criterion: Criterion) -> bool:  # noqa: C901, PLR0911 - one line a question
+def meets(terms: dict[str, Any], criterion: Criterion) -> bool:
     """Tell whether `terms` meet `criterion`, as the docstrings of the criteria say; links lead nowhere."""
     match criterion:
         case criteria.Terms(parameter, values):

@@ -24,7 +24,7 @@ class Sample:
     """Random resources and random questions about them, the same in every run."""
 
     def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)  # noqa: S311 - the same in every run, on purpose
+        self.random = random.Random(seed)
         self.people = [self._person("Patient", f"p{n}") for n in range(6)]
         self.people += [self._person("Practitioner", f"d{n}") for n in range(5)]
         roles = [

@@ -34,7 +34,7 @@ async def counts(database: Connection) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-async def outcome_of_read(store: Store, resource_type: str, id: str) -> tuple[int, str]:  # noqa: A002
+async def outcome_of_read(store: Store, resource_type: str, id: str) -> tuple[int, str]:
     with pytest.raises(FhirError) as error:
         await store.read(resource_type, id)
     return error.value.status, error.value.issues[0].code

@@ -34,7 +34,7 @@ class Sent:
 
 def submissions(seed: int) -> list[Sent]:
     """Return 200 submissions, one in ten with a document too large for one record."""
-    chance = random.Random(seed)  # noqa: S311 - not a secret
+    chance = random.Random(seed)
     documents = [chance.randbytes(1_300_000 if number % 10 == 0 else 3_000) for number in range(AT_ONCE)]
     return [Sent(submission(document, subject="Patient/ida"), document) for document in documents]
 

@@ -26,7 +26,7 @@ JSON, XML = "application/fhir+json", "application/fhir+xml"
 @cache
 def large_pdf() -> bytes:
     """Return 20 MB and a few bytes that begin as a PDF does; all byte values occur."""
-    return b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n" + random.Random(65).randbytes(20_000_003) + b"\n%%EOF\n"  # noqa: S311
+    return b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n" + random.Random(65).randbytes(20_000_003) + b"\n%%EOF\n"
 
 
 def letter(**attachment: object) -> Resource:

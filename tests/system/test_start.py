@@ -102,7 +102,7 @@ def test_several_servers_start_on_one_new_database(mongodb_url: str, database_na
 @pytest.mark.parametrize("driver", ["pymongo", "motor"])
 def test_journey_over_either_driver(folder: Path, driver: str) -> None:
     """Issue 1, section 2: `MHD_MONGODB_DRIVER`; a document in chunks is published, found and fetched."""
-    document = random.Random(2).randbytes(3_000_000)  # noqa: S311 - not a secret
+    document = random.Random(2).randbytes(3_000_000)
     with served(folder, MHD_MONGODB_DRIVER=driver) as program, httpx.Client(timeout=60) as client:
         sent = submission(document, subject="Patient/ida")
         answer = client.post(program.url, json=sent, headers={"content-type": "application/fhir+json"})
