@@ -36,11 +36,12 @@ _SUPERSEDE = [
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A stored resource, parsed, and the version that it was read at."""
+    """A stored resource, parsed, the version that it was read at, and how often others required that version."""
 
     name: str
     version: int
     resource: Resource
+    required: int = 0
 
 
 async def relate(submission: Submission, meaning: Meaning, publication: Publication, context: Context) -> None:
@@ -113,8 +114,10 @@ async def _replace(target: Stored, successor: str, publication: Publication, con
 
 
 def _supersede(document: Stored, publication: Publication) -> None:
+    """Supersede `document`, unless another one was related to it since it was read, which would be missed."""
     if document.name not in publication.changes:
-        publication.update(document.name, document.resource | {"status": "superseded"}, document.version)
+        superseded = document.resource | {"status": "superseded"}
+        publication.changes[document.name] = Update(superseded, document.version, document.required)
 
 
 def _patches(submission: Submission, publication: Publication, context: Context) -> Iterator[Issue]:
@@ -157,7 +160,7 @@ async def stored(text: str, resource_type: str, context: Context) -> Stored | No
         if error.status not in (404, 410):
             raise
         return None
-    return Stored(f"{resource_type}/{kept.id}", kept.version, parse_json(kept.json))
+    return Stored(f"{resource_type}/{kept.id}", kept.version, parse_json(kept.json), kept.required)
 
 
 async def folders_with(document: str, context: Context) -> AsyncIterator[Stored]:

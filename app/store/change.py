@@ -40,6 +40,8 @@ class Update:
     Attributes:
         resource: with its `id`.
         if_version: the version that it replaces; None whatever it replaces; 0 when there must be none.
+        if_required: how often that version was required by others when it was read (`Kept.required`): who looked for
+            all that hang on a record must not miss one that is added meanwhile; None when that does not matter.
         content: a new document of a Binary; None keeps the one that it has.
         unique: keys that it claims beside those it holds already.
         beside: facts of the server's own beside the resource; None leaves those that there are.
@@ -47,6 +49,7 @@ class Update:
 
     resource: Resource
     if_version: int | None = None
+    if_required: int | None = None
     content: StagedContent | None = None
     unique: tuple[str, ...] = ()
     beside: Mapping[str, Any] | None = None
@@ -70,7 +73,7 @@ class Purge:
 
 @dataclass(frozen=True, slots=True)
 class Require:
-    """No write, but a condition: the record is still at `version` when the commit happens."""
+    """A condition: the record is still at `version` when the commit happens. That it was required is counted."""
 
     resource_type: str
     id: str

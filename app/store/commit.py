@@ -113,7 +113,8 @@ class Commit:
         records = self.database[resource_type]
         current = await records.find_one({"_id": id}, _WITHOUT_INDEX, session=session)
         version = current["version"] if current else 0
-        if change.if_version is not None and change.if_version != version:
+        required = current.get("required", 0) if current else 0
+        if change.if_version not in (None, version) or change.if_required not in (None, required):
             raise VersionConflict(resource_type, id)
         if current is None:
             version = await self._revive(resource_type, id, session)

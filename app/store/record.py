@@ -24,6 +24,7 @@ class Kept(NamedTuple):
         updated: in UTC, milliseconds.
         json: the resource as it is served, but for `resource.BASE`; empty for a deletion.
         content: the document of a Binary.
+        required: how often others required this version (`Require`).
     """
 
     resource_type: str
@@ -32,6 +33,7 @@ class Kept(NamedTuple):
     updated: datetime
     json: bytes
     content: ContentInfo | None = None
+    required: int = 0
 
 
 class Match(NamedTuple):
@@ -105,7 +107,8 @@ def past(resource_type: str, current: Document) -> Document:
 
 def kept(resource_type: str, id: str, found: Document) -> Kept:  # noqa: A002 - FHIR's word
     """Return the record `found` in the collection of its type, or in the history."""
-    return Kept(resource_type, id, found["version"], found["updated"], found["json"], content_of(found))
+    version, updated, json = found["version"], found["updated"], found["json"]
+    return Kept(resource_type, id, version, updated, json, content_of(found), found.get("required", 0))
 
 
 def history_key(resource_type: str, id: str, version: int) -> str:  # noqa: A002
