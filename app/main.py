@@ -20,6 +20,7 @@ from app.capability import NAME, capabilities, require_definitions
 from app.domains import load as load_domains
 from app.fhir import packages as fhir_packages
 from app.patient.derived import deriving
+from app.patient.persons import everybody
 from app.rest.body import Limits
 from app.rest.framework_errors import add_framework_errors
 from app.rest.health import add_health
@@ -90,7 +91,8 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
         log.warning("profiles: %s", problem)
     domains = load_domains(domains_file(settings), packages, settings.url)
     connection = connect(settings.mongodb_url.get_secret_value(), settings.mongodb_driver, settings.mongodb_database)
-    store = Store(connection, definitions, {"Patient": deriving(domains, settings.home_country)})
+    derive, kin = {"Patient": deriving(domains, settings.home_country)}, {"Patient": everybody}
+    store = Store(connection, definitions, derive, kin)
     sweeping = asyncio.create_task(sweep_forever(store))
     try:
         await store.ping()

@@ -19,6 +19,7 @@ from app.fhir.bundle import Links
 from app.fhir.outcome import FhirError, Issue
 from app.fhir.reference import parse as parse_reference
 from app.fhir.resource import Resource, parse_json
+from app.search.criteria import Terms, all_of
 from app.search.query import parse as parse_query
 from app.store.change import Change, Create, Update
 from app.store.resources import Kept
@@ -113,7 +114,12 @@ async def patients_with(identifier: Resource, context: Context) -> tuple[str, ..
     """Return the ids of at most two patients who have `identifier`, system and value."""
     asked = [("identifier", token(identifier))]
     query = parse_query(context.definitions, "Patient", asked, base_url=context.base_url)
-    return await context.store.find_ids("Patient", query.criterion, 2)
+    found = await context.store.find_ids("Patient", query.criterion, 2)
+    if len(found) < 2:
+        return found
+    # Of records that merely mention the identifier, and its owner, the owner is meant (PIXM-DOM-06).
+    owner = Terms("identifier:own", (f"{identifier['system']}|{identifier['value']}",))
+    return await context.store.find_ids("Patient", all_of([query.criterion, owner]), 2) or found
 
 
 async def resolve_subject(entry: Entry, links: Links, context: Context) -> str:
