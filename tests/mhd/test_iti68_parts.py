@@ -16,7 +16,7 @@ from tests.submissions import submission
 
 PDF = "application/pdf"
 LETTERS = bytes(range(65, 91))  # A to Z
-LARGE = random.Random(68).randbytes(3 * CHUNK_BYTES + 77)  # noqa: S311 - the same in every run
+LARGE = random.Random(68).randbytes(3 * CHUNK_BYTES + 77)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.mhd.conftest import Count, Publish, issue, locations
 from tests.mhd.test_folders import folder
 from tests.submissions import HELLO, UNIQUE_ID, entry, identifier, oid, submission, urn
 
-LARGE = random.Random(1).randbytes(2 * CHUNK_BYTES + 5)  # noqa: S311 - the same in every run
+LARGE = random.Random(1).randbytes(2 * CHUNK_BYTES + 5)
 
 
 @pytest.fixture
