@@ -1,6 +1,6 @@
 """The deployment's choices where IHE leaves one.
 
-Each switch is a setting as well (`MHD_` and its name in capitals, see `app/settings.py`), and reaches handlers through
+Each switch is a setting as well (`MHD_` and its name in capitals, see `app/settings/`), and reaches handlers through
 `Context.switches`.
 
 Spec: MHD 4.2.4, the options of 1:33.2 and what its text leaves open.

@@ -1,24 +1,15 @@
-"""Every setting of the server: name, default, unit and meaning, and where its value came from.
-
-`Settings` is the one table; the command `python -m app settings` prints it. A setting `port` is read from the
-command line, else from the environment variable `MHD_PORT`, else from the line `MHD_PORT=…` of the file `.env`.
-"""
+"""The one table of settings: name, default, unit and meaning of each, and what its value must be like."""
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from difflib import get_close_matches
+from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.switches import (
@@ -37,19 +28,13 @@ from app.switches import (
 )
 
 PREFIX = "MHD_"
-ENV_FILE = ".env"
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _OID = re.compile(r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f.]*){2,8}")
-PROFILES = Path(__file__).resolve().parent.parent / "profiles"
+PROFILES = Path(__file__).resolve().parents[2] / "profiles"
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 Driver = Literal["pymongo", "motor"]
 Texts = Annotated[tuple[str, ...], NoDecode]
-
-
-class SettingError(Exception):
-    """A setting that stops the start: one sentence with its name, the origin of its value and the remedy."""
 
 
 class Settings(BaseSettings):
@@ -224,113 +209,3 @@ class Settings(BaseSettings):
         if value and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment):
             raise ValueError("expected an absolute http or https URL without query, such as https://example.org/fhir")
         return value
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One setting as `python -m app settings` shows it; secrets are masked."""
-
-    name: str
-    value: str
-    origin: str
-    default: str
-    unit: str
-    meaning: str
-
-
-def load(given: Mapping[str, Any] | None = None, env_file: str | Path = ENV_FILE) -> Settings:
-    """Return the settings; `given` are those of the command line, by field name, and win.
-
-    Raises:
-        SettingError: an unknown `MHD_` name, or a value that its setting cannot take.
-    """
-    sources = _sources(given or {}, env_file)
-    for origin, values in sources.items():
-        for name in values:
-            if name not in Settings.model_fields:
-                raise SettingError(_unknown(name, origin))
-    chosen = {name: value for values in reversed(sources.values()) for name, value in values.items()}
-    try:
-        settings = Settings.model_validate(chosen)
-    except ValidationError as error:
-        raise SettingError(_wrong(error, sources)) from None
-    _require_closed(settings, sources)
-    return settings
-
-
-def table(settings: Settings, given: Mapping[str, Any] | None = None, env_file: str | Path = ENV_FILE) -> list[Row]:
-    """Return every setting with its value and where that came from."""
-    sources = _sources(given or {}, env_file)
-    return [
-        _row(name, info, getattr(settings, name), _origin(name, sources))
-        for name, info in Settings.model_fields.items()
-    ]
-
-
-Sources = dict[str, Mapping[str, Any]]
-
-
-def _sources(given: Mapping[str, Any], env_file: str | Path) -> Sources:
-    """Return origin -> the values it gives by field name; the strongest origin first."""
-    return {
-        "the command line": given,
-        "the environment": _prefixed(os.environ),
-        f"the file {env_file}": _prefixed(dotenv_values(env_file)),
-    }
-
-
-def _prefixed(values: Mapping[str, str | None]) -> dict[str, str]:
-    names = {name: name.removeprefix(PREFIX).lower() for name in values if name.upper().startswith(PREFIX)}
-    return {field: values[name] or "" for name, field in names.items()}
-
-
-def _origin(name: str, sources: Sources) -> str:
-    return next((origin for origin, values in sources.items() if name in values), "the default")
-
-
-def _unknown(name: str, origin: str) -> str:
-    near = get_close_matches(name, Settings.model_fields, n=1)
-    hint = f"Did you mean {PREFIX}{near[0].upper()}?" if near else "`python -m app settings` lists those there are."
-    return f"{PREFIX}{name.upper()} (from {origin}) is not a setting. {hint}"
-
-
-def _wrong(error: ValidationError, sources: Sources) -> str:
-    first = error.errors(include_url=False, include_context=False)[0]
-    name = str(first["loc"][0])
-    info = Settings.model_fields[name]
-    came = "" if _is_secret(info) else f"`{first['input']}` is wrong: "
-    problem = first["msg"].removeprefix("Value error, ")
-    return (
-        f"{PREFIX}{name.upper()} (from {_origin(name, sources)}): {came}{problem}. "
-        f"It means: {info.description}. Correct it, or remove it to use the default {_shown(info.default)!r}."
-    )
-
-
-def _require_closed(settings: Settings, sources: Sources) -> None:
-    """Refuse to serve everybody on the network: there is no access control yet."""
-    if settings.host in LOOPBACK or settings.allow_open:
-        return
-    raise SettingError(
-        f"{PREFIX}HOST (from {_origin('host', sources)}) is `{settings.host}`, which other machines can reach, and "
-        f"this server does not check who asks. Listen on 127.0.0.1 behind a gateway that does, or set "
-        f"{PREFIX}ALLOW_OPEN=true."
-    )
-
-
-def _row(name: str, info: FieldInfo, value: object, origin: str) -> Row:
-    extra = info.json_schema_extra
-    unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
-    meaning = info.description or ""
-    return Row(f"{PREFIX}{name.upper()}", _shown(value), origin, _shown(info.default), unit, meaning)
-
-
-def _is_secret(info: FieldInfo) -> bool:
-    return info.annotation is SecretStr
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return str(value)
