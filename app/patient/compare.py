@@ -211,7 +211,7 @@ def are_phonetic(a: Given, b: Given) -> bool:
 def _given_pair(a: Given, b: Given) -> int:
     """Level of two given names that are not spelled alike."""
     first, other = a[1], b[1]
-    if first == other:
+    if first == other and len(first) > 1:
         return _second_given(a[0], b[0])
     if len(first) == 1 or len(other) == 1:
         return GIVEN_INITIAL if first[0] == other[0] else GIVEN_DIFFERENT

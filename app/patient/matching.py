@@ -41,7 +41,7 @@ from app.patient.compare import (
     Levels,
     compare,
 )
-from app.patient.normalise import NICKNAME_GROUPS, masculine
+from app.patient.normalise import NICKNAME_GROUPS, is_alias, masculine
 from app.patient.parameters import NameFrequencies, Parameters
 from app.patient.vector import MatchVector
 
@@ -217,7 +217,9 @@ def _are_two_names(levels: Levels, a: MatchVector, b: MatchVector, parameters: P
         return True
     frequencies, share = parameters.frequencies, parameters.established_given
     ours, theirs = a.given[0][1], b.given[0][1]
-    return ours != theirs and is_established(ours, frequencies, share) and is_established(theirs, frequencies, share)
+    if ours == theirs or is_alias(ours, theirs):
+        return False
+    return is_established(ours, frequencies, share) and is_established(theirs, frequencies, share)
 
 
 def _are_two_families(levels: Levels, a: MatchVector, b: MatchVector, parameters: Parameters) -> bool:
