@@ -6,6 +6,7 @@ Spec: FHIR R4 json.html, xml.html; MHD 2:3.65.4.1.3.
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,14 +56,14 @@ def _parse_json(body: bytes) -> Any:
     """
     try:
         value = json.loads(
-            body.decode(),
+            body.removeprefix(BOM_UTF8).decode(),
             parse_float=DecimalText,
             parse_int=_integer,
             parse_constant=_refuse_constant,
             object_pairs_hook=_refuse_twins,
         )
     except json.JSONDecodeError as error:
-        text = f"The body is not JSON: line {error.lineno}, column {error.colno}: {error.msg}."
+        text = f"The body is not JSON: line {error.lineno}, column {error.colno}: {_words(error)}."
         raise FhirError("structure", text) from None
     except UnicodeDecodeError:
         raise FhirError("structure", "The body is not JSON in UTF-8.") from None
@@ -72,6 +73,11 @@ def _parse_json(body: bytes) -> Any:
     if b"\\u" in body and not all(map(_is_text, _texts(value))):
         raise FhirError("value", "The body holds U+0000 or half a surrogate pair, which FHIR strings cannot contain.")
     return value
+
+
+def _words(error: json.JSONDecodeError) -> str:
+    """Return what is wrong; where it is was said before: "Unterminated string starting at" needs no such end."""
+    return error.msg.removesuffix(" at").removesuffix(" starting")
 
 
 def _require_shallow(value: Any) -> None:

@@ -26,6 +26,7 @@ def refused(body: bytes, packages: Packages, media_type: str = JSON) -> tuple[in
         (b"", "not JSON"),
         (b"{", "line 1"),
         (b'{"resourceType":"Patient",\n "x": }', "line 2, column 7"),
+        (b'{"resourceType":"Patient","x":"ab', "line 1, column 31: Unterminated string."),
         (b'{"resourceType":"Patient","x":NaN}', "not JSON"),
         (b'{"resourceType":"Patient","x":1.5,"y":NaN}', "not JSON"),
         (b'{"resourceType":"Patient"} x', "not JSON"),
@@ -138,3 +139,15 @@ def test_decimals_keep_their_text(packages: Packages) -> None:
     """MHD-GEN-09: 1.10 is not 1.1."""
     resource = parse_resource(b'{"resourceType":"X","a":1.10,"b":1e3}', JSON, packages.structures)
     assert (resource["a"], resource["a"].text, resource["b"].text) == (Decimal("1.10"), "1.10", "1e3")
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        (JSON, b'{"resourceType":"Patient"}'),
+        (XML, b'<Patient xmlns="http://hl7.org/fhir"><active value="true"/></Patient>'),
+    ],
+)
+def test_byte_order_mark_is_tolerated(media_type: str, body: bytes, packages: Packages) -> None:
+    """RFC 8259 section 8.1: a parser may ignore the mark that editors on Windows put before a text."""
+    assert parse_resource(b"\xef\xbb\xbf" + body, media_type, packages.structures)["resourceType"] == "Patient"
