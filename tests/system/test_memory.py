@@ -7,7 +7,7 @@ import hashlib
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,12 @@ class Watched:
             time.sleep(0.01)
 
 
-def upload(program: Program, folder: Path, size_mb: int) -> Any:
-    """Publish a document of `size_mb`, in chunks of unknown number; return the transaction-response."""
+def upload(program: Program, folder: Path, size_mb: int, block_of: Callable[[int], bytes] = lambda _: BLOCK) -> Any:
+    """Publish a document of `size_mb`, in chunks of unknown number; return the transaction-response.
+
+    Args:
+        block_of: its bytes, 3 MB at a time.
+    """
     head, tail = orjson.dumps(submission(b"", subject="Patient/ida", content_type="video/mp4")).rsplit(
         b'"contentType":"video/mp4"', 1
     )
@@ -66,9 +70,8 @@ def upload(program: Program, folder: Path, size_mb: int) -> Any:
     with subprocess.Popen(line, cwd=folder, stdin=subprocess.PIPE) as curl:
         assert curl.stdin
         curl.stdin.write(head + b'"contentType":"video/mp4","data":"')
-        block = base64.b64encode(BLOCK)
-        for _ in range(size_mb // 3):
-            curl.stdin.write(block)
+        for number in range(size_mb // 3):
+            curl.stdin.write(base64.b64encode(block_of(number)))
         curl.stdin.write(b'"' + tail)
         curl.stdin.close()
         assert curl.wait() == 0
