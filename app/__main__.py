@@ -1,4 +1,4 @@
-"""`python -m app serve` runs the server, `settings` lists its settings, `withdraw` takes a document back.
+"""The commands: `serve`, `settings`, `withdraw` a document, `reindex` for search parameters that came later.
 
 Start-up failures are one sentence on standard error and a non-zero exit. Standard output has one line, where the server
 answers; with the example data, also requests to try.
@@ -31,22 +31,32 @@ from app.document.withdrawal import Withdrawn, withdraw
 from app.domains import DomainsError
 from app.examples.load import load as load_examples
 from app.fhir.outcome import FhirError
-from app.main import create_app, running
+from app.main import TRANSACTIONS, create_app, resource_types, running
+from app.patient import commands as patients
 from app.rest.log import configure, log
 from app.rest.pages import tour_of
 from app.rest.table import DoubleRouteError
 from app.settings import PREFIX, SettingError, Settings, load, table
 from app.store.managed import MongodUnavailableError, present_mongodb, private_mongodb
+from app.store.reindex import Progress
+from app.transaction import complete
 
 # Option of the command line -> setting.
 OPTIONS = {"host": "host", "port": "port", "data": "data_dir", "workers": "workers", "base_url": "base_url"}
 
 READY_WITHIN_S = 120.0
 
+FOLDER = "folder of the private mongod"
+
+REINDEX = "let search parameters of packages that came later find what is stored already; the server may run meanwhile"
+
 WITHDRAW = (
     "Take a published document back: its DocumentReference becomes entered-in-error, its bytes are removed for good, "
     "and its URL answers 410."
 )
+
+
+PATIENTS = "look after the patient index: review, link, unlink, undo, explain, rebuild keys"
 
 
 class StartError(Exception):
@@ -61,6 +71,10 @@ def main(arguments: list[str] | None = None) -> int:
         settings = load(given)
         if options.command == "withdraw":
             return _withdraw(settings, options)
+        if options.command == "reindex":
+            return _reindex(settings)
+        if options.command == "patients":
+            return _patients(settings, options)
         return _list(settings, given) if options.command == "settings" else _serve(settings)
     except (
         SettingError,
@@ -77,13 +91,15 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="python -m app", description="A FHIR server for IHE document sharing.")
     commands = parser.add_subparsers(dest="command", required=True)
+    patients.add_commands(commands.add_parser("patients", help=PATIENTS, description=PATIENTS))
+    commands.add_parser("reindex", help=REINDEX, description=REINDEX).add_argument("--data", help=FOLDER)
     _add_withdraw(commands.add_parser("withdraw", help="take a published document back", description=WITHDRAW))
     for name, text in (("serve", "run the server"), ("settings", "list the settings and where they come from")):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--host", help="address to listen on")
         command.add_argument("--port", help="port to listen on")
         command.add_argument("--base-url", help="public FHIR base")
-        command.add_argument("--data", help="folder of the private mongod")
+        command.add_argument("--data", help=FOLDER)
         command.add_argument("--workers", help="server processes")
         command.add_argument("--no-examples", action="store_true", help="do not load the example data")
     return parser
@@ -93,7 +109,7 @@ def _add_withdraw(command: ArgumentParser) -> None:
     command.add_argument("document", help="DocumentReference/ID, an id, or the uniqueId of a document")
     command.add_argument("--reason", required=True, help="why; goes into the log")
     command.add_argument("--delete", action="store_true", help="remove the DocumentReference and its versions as well")
-    command.add_argument("--data", help="folder of the private mongod")
+    command.add_argument("--data", help=FOLDER)
 
 
 def _given(options: Namespace) -> dict[str, Any]:
@@ -116,11 +132,8 @@ def _withdraw(settings: Settings, options: Namespace) -> int:
     """Withdraw a document, whether the server runs or not; tell what became of it, and log why."""
     configure(settings.log_level)
     with ExitStack() as stack:
-        if not settings.mongodb_url.get_secret_value():
-            url = stack.enter_context(present_mongodb(settings.data_dir))
-            settings = settings.model_copy(update={"mongodb_url": SecretStr(url)})
         try:
-            done = asyncio.run(_withdrawn(settings, options))
+            done = asyncio.run(_withdrawn(_with_database(settings, stack), options))
         except FhirError as error:
             print(error, file=sys.stderr)
             return 1
@@ -135,9 +148,58 @@ def _withdraw(settings: Settings, options: Namespace) -> int:
     return 0
 
 
+def _with_database(settings: Settings, stack: ExitStack) -> Settings:
+    """Return the settings with the URL of a database, whether the server runs or not."""
+    if settings.mongodb_url.get_secret_value():
+        return settings
+    url = stack.enter_context(present_mongodb(settings.data_dir))
+    return settings.model_copy(update={"mongodb_url": SecretStr(url)})
+
+
 async def _withdrawn(settings: Settings, options: Namespace) -> tuple[Withdrawn, ...]:
     async with running(settings) as context:
         return await withdraw(options.document, context, is_deleted=options.delete)
+
+
+def _reindex(settings: Settings) -> int:
+    """Find the terms of all records anew; tell on standard error how far it is, on standard output what was done."""
+    with ExitStack() as stack:
+        try:
+            done = asyncio.run(_reindexed(_with_database(settings, stack)))
+        except FhirError as error:
+            print(error, file=sys.stderr)
+            return 1
+    for progress in done.values():
+        print(f"{progress.resource_type}: {progress.changed} of {progress.read} records have other terms now")
+    return 0
+
+
+async def _reindexed(settings: Settings) -> dict[str, Progress]:
+    done = {}
+    async with running(settings) as context:
+        async for progress in context.store.reindex(resource_types(complete(TRANSACTIONS))):
+            print(f"{progress.resource_type}: {progress.read} records read", file=sys.stderr)
+            done[progress.resource_type] = progress
+    return done
+
+
+def _patients(settings: Settings, options: Namespace) -> int:
+    """Carry out a command of the patient index; who decided what is in the log as well."""
+    configure(settings.log_level)
+    with ExitStack() as stack:
+        try:
+            asyncio.run(_patients_done(_with_database(settings, stack), options))
+        except FhirError as error:
+            print(error, file=sys.stderr)
+            return 1
+    return 0
+
+
+async def _patients_done(settings: Settings, options: Namespace) -> None:
+    async with running(settings) as context:
+        async for line in patients.run(options, context):
+            print(line)
+    log.info("patients", extra={"fields": {"action": options.action, "by": getattr(options, "author", getuser())}})
 
 
 def _serve(settings: Settings) -> int:

@@ -33,12 +33,12 @@ class Progress:
     changed: int
 
 
-async def reindex(records: Any, resource_type: str, recording: Recording) -> AsyncIterator[Progress]:
-    """Find the terms of all `records`, the collection of `resource_type`, anew; yields after each batch, in order of id."""
+async def reindex(records: Any, resource_type: str, recording: Recording, size: int = BATCH) -> AsyncIterator[Progress]:
+    """Find the terms of all `records`, the collection of `resource_type`, anew, in order of id; yields by batch."""
     last, read, changed = "", 0, 0
     while True:
-        cursor = records.find({"_id": {"$gt": last}}, _READ, sort=[("_id", 1)], limit=BATCH)
-        batch = await cursor.to_list(None)
+        cursor = records.find({"_id": {"$gt": last}}, _READ, sort=[("_id", 1)], limit=size)
+        batch: list[Document] = await cursor.to_list(None)
         if not batch:
             return
         updates = [update for each in batch if (update := _update(each, recording))]

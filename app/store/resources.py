@@ -7,7 +7,7 @@ terms by which they are found, in one document, so that one write keeps them tru
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -31,6 +31,7 @@ from app.store.indexes import ensure_indexes
 from app.store.links import resolve_links
 from app.store.order import page_filter, position, projection, sort_keys
 from app.store.record import Derive, Kept, Match, Recording, history_key, kept, to_milliseconds
+from app.store.reindex import Progress, reindex
 
 T = TypeVar("T")
 
@@ -237,6 +238,13 @@ class Store:
     async def _kin(self, resource_type: str, ids: Sequence[str]) -> Sequence[str]:
         kin_of = self._kin_of.get(resource_type)
         return await kin_of(self.facts, ids) if kin_of else ids
+
+    async def reindex(self, resource_types: Iterable[str]) -> AsyncIterator[Progress]:
+        """Find the terms of all records of `resource_types` anew, beside whatever else goes on; yields now and then."""
+        with failures_told():
+            for resource_type in resource_types:
+                async for progress in reindex(self._database[resource_type], resource_type, self._recording):
+                    yield progress
 
     async def holders(self, keys: Sequence[str]) -> Mapping[str, str]:
         """Return who holds `keys`: key -> `Type/id`, without those that nobody holds."""

@@ -5,6 +5,7 @@ Spec: national.md NAT-01, NAT-02, NAT-05, NAT-11; MHD-GEN-15; issue 3.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -24,6 +25,7 @@ from tests.mhd.conftest import served
 from tests.profiles.conftest import REPOSITORY, examples_in
 from tests.profiles.national import CANONICAL, NAME, PROFILE, SETTINGS, lacking, national_document, package
 from tests.submissions import binary, bundle, entry, submission_set, urn
+from tests.system.program import run
 
 if TYPE_CHECKING:
     from app.store.resources import Store
@@ -160,6 +162,34 @@ async def test_its_parameter_is_searched_by(profiles: Path, start: Start) -> Non
         await publish(client, national_document(archived=archived))
     assert [await found(client, isArchived=text) for text in ("true", "false", "true,false")] == [1, 2, 3]
     assert await found(client, **{"isArchived:not": "true"}) == 2
+
+
+async def test_what_was_there_before_is_found_after_a_reindex(
+    profiles: Path, start: Start, mongodb_url: str, database_name: str
+) -> None:
+    """NAT-02: the terms of existing data are found by `python -m app reindex`, while the server runs; twice is once."""
+    before = await start()
+    for archived in (True, False):
+        document = national_document(archived=archived)
+        assert (await publish(before, document)).status_code == 200
+    package(profiles)
+    after = await start()
+    assert await found(after, isArchived="true") == 0
+    settings = {
+        "MHD_MONGODB_URL": mongodb_url,
+        "MHD_MONGODB_DATABASE": database_name,
+        "MHD_PROFILES_DIR": str(profiles),
+        "MHD_EXAMPLE_DATA": "false",
+    }
+    done = [await asyncio.to_thread(run, "reindex", **settings) for _ in range(2)]
+    assert [each.returncode for each in done] == [0, 0], done[0].stderr
+    assert "DocumentReference: 2 records read" in done[0].stderr
+    told = [line for each in done for line in each.stdout.splitlines() if line.startswith("DocumentReference")]
+    assert [line.partition(" records")[0] for line in told] == [
+        "DocumentReference: 2 of 2",
+        "DocumentReference: 0 of 2",
+    ]
+    assert [await found(after, isArchived=text) for text in ("true", "false")] == [1, 1]
 
 
 async def test_it_is_listed(profiles: Path, start: Start) -> None:
