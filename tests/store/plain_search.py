@@ -99,8 +99,9 @@ def _values(resource: Resource, code: str) -> list[Any]:
     found: Any = [resource]
     if code == "identifier":
         return [*resource.get("identifier", ()), *([m] if (m := resource.get("masterIdentifier")) else [])]
-    if code == "targetCommunityIdList":
-        return [each["valueOid"] for each in resource.get("extension", ())]
+    if code in EXTENSIONS:
+        url, value = EXTENSIONS[code]
+        return [each[value] for each in resource.get("extension", ()) if each["url"].endswith(f"/{url}")]
     for key in PATHS[code].split("."):
         found = [each[key] for each in found if key in each]
         found = [one for each in found for one in (each if isinstance(each, list) else [each])]
@@ -108,6 +109,9 @@ def _values(resource: Resource, code: str) -> list[Any]:
 
 
 def _token(value: Any, modifier: str, text: str) -> bool:
+    if modifier == "of-type":
+        types = value.get("type", {}).get("coding", ())
+        return text in [f"{each['system']}|{each['code']}|{value['value']}" for each in types]
     codings: list[tuple[str | None, str | None]]
     if isinstance(value, str):
         codings = [(None, value)]
@@ -131,7 +135,9 @@ def _date(value: Any, modifier: str, text: str) -> bool:
     start, end = DATES[asked]
     lies_within = start <= low and high <= end
     reaches_above, reaches_below = high > end, low < start
+    width = end - start
     return {
+        "ap": low < end + width and high > start - width,
         "eq": lies_within,
         "ne": not lies_within,
         "gt": reaches_above,
@@ -205,13 +211,26 @@ PATHS = {
     "patient": "subject",
     "related": "context.related",
     "author": "author",
+    "event": "context.event",
+    "facility": "context.facilityType",
+    "setting": "context.practiceSetting",
+    "security-label": "securityLabel",
+    "code": "code",
+    "source": "source",
     "family": "name.family",
     "given": "name.given",
 }
+# Parameters of extensions: end of the URL, and where the value is.
+EXTENSIONS = {
+    "targetCommunityIdList": ("ihe-HomeCommunityId", "valueOid"),
+    "designationType": ("ihe-designationType", "valueCodeableConcept"),
+    "sourceId": ("ihe-sourceId", "valueIdentifier"),
+}
 TYPES: dict[str, Callable[[Any, str, str], bool]] = {
     **dict.fromkeys(("_id", "status", "type", "category", "format", "identifier"), _token),
+    **dict.fromkeys(("event", "facility", "setting", "security-label", "code", "designationType", "sourceId"), _token),
     **dict.fromkeys(("date", "creation", "period"), _date),
     **dict.fromkeys(("family", "given"), _string),
-    **dict.fromkeys(("patient", "related", "author"), _reference),
+    **dict.fromkeys(("patient", "related", "author", "source"), _reference),
     "targetCommunityIdList": _uri,
 }

@@ -97,23 +97,25 @@ class Sample:
 
     def question(self) -> tuple[str, str]:
         """Return a random parameter, with or without a modifier, and one or two values."""
-        name, values = self.pick(
-            [  # one line a parameter
-                ("status", [self.pick(["current", "superseded", "|current", "none"]) for _ in range(2)]),
-                (self.pick(["type", "category", "format"]) + self.pick(["", "", ":not"]), self._tokens(SYSTEMS, CODES)),
-                ("identifier" + self.pick(["", ":not"]), self._identifiers()),
-                (self.pick(["type", "date", "related", "author"]) + ":missing", [self.pick(["true", "false"])]),
-                (self.pick(["date", "creation", "period"]), self._dates()),
-                ("patient" + self.pick(["", ":Patient"]), [f"p{self.random.randint(0, 7)}", f"{BASE_URL}/Patient/p3"]),
-                ("related", ["Encounter/1", "p1", "1"]),
-                ("related:identifier", self._identifiers()),
-                (self.pick(["patient.identifier", "author.identifier"]), self._identifiers()),
-                (self.pick(["author.family", "author.given"]) + self.pick(MATCHES), self._names()),
-                ("targetCommunityIdList", [*COMMUNITIES, "urn:oid:1.2"]),
-            ]
-        )  # fmt: skip
+        name, values = self.pick(self.questions())
         self.random.shuffle(values)
         return name, ",".join(values[: self.random.randint(1, 2)])
+
+    def questions(self) -> list[tuple[str, list[str]]]:
+        """Return a question for each parameter, with two values or more."""
+        return [  # one line a parameter
+            ("status", [self.pick(["current", "superseded", "|current", "none"]) for _ in range(2)]),
+            (self.pick(["type", "category", "format"]) + self.pick(["", "", ":not"]), self._tokens(SYSTEMS, CODES)),
+            ("identifier" + self.pick(["", ":not"]), self._identifiers()),
+            (self.pick(["type", "date", "related", "author"]) + ":missing", [self.pick(["true", "false"])]),
+            (self.pick(["date", "creation", "period"]), self._dates()),
+            ("patient" + self.pick(["", ":Patient"]), [f"p{self.random.randint(0, 7)}", f"{BASE_URL}/Patient/p3"]),
+            ("related", ["Encounter/1", "p1", "1"]),
+            ("related:identifier", self._identifiers()),
+            (self.pick(["patient.identifier", "author.identifier"]), self._identifiers()),
+            (self.pick(["author.family", "author.given"]) + self.pick(MATCHES), self._names()),
+            ("targetCommunityIdList", [*COMMUNITIES, "urn:oid:1.2"]),
+        ]  # fmt: skip
 
     def _tokens(self, systems: Sequence[str | None], codes: Sequence[str]) -> list[str]:
         pairs = [(self.pick(systems), self.pick(codes)) for _ in range(2)]
