@@ -19,6 +19,9 @@ DEFINITION = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
 # Modes of the operation: FHIR R4 valueset-resource-validation-mode.html.
 MODES = ("create", "update", "delete", "profile")
 
+# Claims that are looked at; nobody means more.
+_MOST_CLAIMS = 50
+
 
 async def validate(message: RequestMessage, context: Context) -> ResponseMessage:
     """Answer `$validate`.
@@ -38,6 +41,7 @@ async def validate(message: RequestMessage, context: Context) -> ResponseMessage
     issues = [*_check_type(message, resource), *_check_mode(mode, resource)]
     for profile in profiles or [""]:
         issues += context.validator.validate(resource, profile, claims=not profiles)
+    issues += [] if profiles else _check_claims(resource, context)
     return ResponseMessage(200, operation_outcome(issues or [_valid(resource, profiles)]))
 
 
@@ -91,6 +95,17 @@ def _check_mode(mode: str, resource: Resource) -> Iterator[Issue]:
         yield Issue("required", "An update needs the `id` of the resource.", kind)
     if mode == "delete":
         yield Issue("not-supported", f"This server deletes no `{kind}` at a client's request.", kind)
+
+
+def _check_claims(resource: Resource, context: Context) -> Iterator[Issue]:
+    """Name the profiles that are claimed and that no package has: nobody looked whether they are met."""
+    meta = resource.get("meta")
+    urls = meta.get("profile") if isinstance(meta, dict) else None
+    for index, url in enumerate(urls[:_MOST_CLAIMS] if isinstance(urls, list) else ()):
+        if isinstance(url, str) and not context.validator.knows(url):
+            text = f"No package of this server has `{url[:200]}`; the resource was not held against it."
+            expression = f"{str(resource.get('resourceType'))[:64]}.meta.profile[{index}]"
+            yield Issue("not-found", text, expression, severity="warning")
 
 
 def _valid(resource: Resource, profiles: list[str]) -> Issue:

@@ -85,6 +85,19 @@ async def test_claims_count_without_a_profile(client: httpx.AsyncClient) -> None
     assert len(errors(await validate(client, "$validate", resource))) == 1
 
 
+async def test_claim_of_a_profile_that_nobody_has_is_told(client: httpx.AsyncClient) -> None:
+    """Issue 3: what is not checked is never skipped in silence; nor is that an error of the resource."""
+    claims = ["http://nobody.example/has", "this"]
+
+    issues = await validate(client, "Patient/$validate", {"resourceType": "Patient", "meta": {"profile": claims}})
+
+    assert [(one["severity"], one["code"], one["expression"]) for one in issues] == [
+        ("warning", "not-found", ["Patient.meta.profile[0]"]),
+        ("warning", "not-found", ["Patient.meta.profile[1]"]),
+    ]
+    assert "`http://nobody.example/has`" in issues[0]["diagnostics"]
+
+
 async def test_bundle_is_not_stored(client: httpx.AsyncClient, database: Connection) -> None:
     """MHD-65-110: a whole submission may be tried first; nothing of it is kept."""
     assert not errors(await validate(client, "Bundle/$validate", submission(), profile=LEVELS["comprehensive"]))
