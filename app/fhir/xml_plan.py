@@ -70,7 +70,7 @@ class Plan:
         self.in_order = lru_cache(maxsize=1024)(self._in_order)
 
     def _in_order(self, names: tuple[str, ...]) -> tuple[Slot, ...]:
-        present = [self.slots[name] for name in names if name != "resourceType"]
+        present = [self.slots[name] for name in names if name != "resourceType" or name in self.slots]
         alone = [slot for slot in present if slot.form is not Form.EXTRAS or slot.name not in names]
         return tuple(sorted((s for s in alone if s.form is not Form.ATTRIBUTE), key=lambda slot: slot.order))
 
