@@ -13,11 +13,11 @@ from starlette.requests import Request
 
 from app.fhir.media_type import JSON, split
 from app.fhir.outcome import FhirError
+from app.fhir.parser import parse_resource
 from app.fhir.resource import Resource
 from app.rest.body import Limits, arriving, read_all
 from app.rest.long_strings import discard_all, read_without_documents
 from app.rest.media import FORM, Wanted, body_format, not_acceptable, with_parameters
-from app.rest.parser import parse_resource
 from app.rest.query_string import Pairs, decode_pairs
 from app.store.content import StagedContent
 from app.transaction import Context, Interaction, RequestMessage

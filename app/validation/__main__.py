@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from app.fhir.outcome import Issue, operation_outcome
+from app.fhir.media_type import JSON, XML
+from app.fhir.outcome import FhirError, Issue, operation_outcome
 from app.fhir.packages import Packages, load
-from app.fhir.resource import parse_json
-from app.fhir.xml import XmlError, from_xml
+from app.fhir.parser import parse_resource
+from app.fhir.resource import Resource
 from app.validation.report import report
 from app.validation.validator import Validator
 
@@ -48,8 +50,8 @@ def _validate(path: Path, asked: argparse.Namespace, validator: Validator, packa
     except OSError as error:
         print(f"{path}: {error.strerror}", file=sys.stderr)
         return FAILED
-    except (json.JSONDecodeError, XmlError, UnicodeDecodeError) as error:
-        issues = [Issue("structure", f"Not readable: {error}", severity="fatal")]
+    except FhirError as error:
+        issues = list(error.issues)
     else:
         issues = _issues(resource, asked, validator)
     if asked.json:
@@ -60,7 +62,7 @@ def _validate(path: Path, asked: argparse.Namespace, validator: Validator, packa
     return NOT_VALID if any(issue.is_error for issue in issues) else VALID
 
 
-def _issues(resource: Any, asked: argparse.Namespace, validator: Validator) -> list[Issue]:
+def _issues(resource: Resource, asked: argparse.Namespace, validator: Validator) -> list[Issue]:
     """Without a profile on the command line the claims in `meta.profile` count."""
     found = [
         issue for url in asked.profile or [""] for issue in validator.validate(resource, url, claims=not asked.profile)
@@ -68,9 +70,10 @@ def _issues(resource: Any, asked: argparse.Namespace, validator: Validator) -> l
     return list(dict.fromkeys(found))
 
 
-def _read(path: Path, packages: Packages) -> Any:
+def _read(path: Path, packages: Packages) -> Resource:
     body = path.read_bytes()
-    return from_xml(body, packages.structures) if body.lstrip()[:1] == b"<" else parse_json(body)
+    is_xml = body.removeprefix(BOM_UTF8).lstrip()[:1] == b"<"
+    return parse_resource(body, XML if is_xml else JSON, packages.structures)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,4 +90,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads no further, `head` say, ends this program too
     sys.exit(main())

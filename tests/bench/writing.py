@@ -18,7 +18,7 @@ from pymongo.write_concern import WriteConcern
 from app.document.level import COMPREHENSIVE
 from app.fhir.media_type import JSON
 from app.fhir.packages import Packages
-from app.rest.parser import parse_resource
+from app.fhir.parser import parse_resource
 from app.validation.validator import Validator
 from tests.bench.ask import Client
 from tests.bench.program import DATABASE, Program

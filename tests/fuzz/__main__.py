@@ -23,7 +23,7 @@ with atheris.instrument_imports(include=["app"]):
     from app.fhir.outcome import FhirError
     from app.fhir.packages import load
     from app.fhir.xml import to_xml
-    from app.rest.parser import parse_resource
+    from app.fhir.parser import parse_resource
     from app.search.definitions import Definitions
     from app.search.index import index
     from app.validation.validator import Validator

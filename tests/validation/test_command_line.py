@@ -6,12 +6,15 @@ Spec: own choice; issue 3.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from app.validation.__main__ import FAILED, NOT_VALID, VALID, main
 
+ROOT = Path(__file__).resolve().parents[2]
 GOOD = '{"resourceType": "Patient", "active": true}'
 BAD = '{"resourceType": "Patient", "birthdate": "2020"}'
 XML = '<Patient xmlns="http://hl7.org/fhir"><active value="maybe"/></Patient>'
@@ -20,7 +23,15 @@ XML = '<Patient xmlns="http://hl7.org/fhir"><active value="maybe"/></Patient>'
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, str]:
     """Files by name."""
-    texts = {"good.json": GOOD, "bad.json": BAD, "bad.xml": XML, "broken.json": '{\n "a": }'}
+    texts = {
+        "good.json": GOOD,
+        "bad.json": BAD,
+        "bad.xml": XML,
+        "broken.json": '{\n "a": }',
+        "broken.xml": XML.replace(">", ">\n", 1).removesuffix("</Patient>"),
+        "twins.json": GOOD.replace("{", '{"active": false, '),
+        "marked.json": "\ufeff" + GOOD,
+    }
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     return {name: str(tmp_path / name) for name in texts}
@@ -60,7 +71,27 @@ def test_xml_and_broken_files(files: dict[str, str], capsys: pytest.CaptureFixtu
     assert main([files["bad.xml"]]) == NOT_VALID
     assert "Patient.active" in capsys.readouterr().out
     assert main([files["broken.json"]]) == NOT_VALID
-    assert "line 2 column" in capsys.readouterr().out
+    assert "line 2, column 7" in capsys.readouterr().out
+    assert main([files["broken.xml"]]) == NOT_VALID
+    assert "line 2, column" in capsys.readouterr().out
+
+
+def test_what_the_server_refuses_is_refused(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Issue 3: the doors read alike; a name that is there twice is not kept once in silence."""
+    assert main([files["twins.json"], "--json"]) == NOT_VALID
+    assert "`active` is there twice" in capsys.readouterr().out
+    assert main([files["marked.json"]]) == VALID
+
+
+def test_reader_that_stops_early(files: dict[str, str]) -> None:
+    """Own choice: `| head` ends the program as it ends others, without a traceback."""
+    command = [sys.executable, "-m", "app.validation", *[files["bad.json"]] * 2000]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as program:
+        assert program.stdout
+        assert program.stderr
+        program.stdout.readline()
+        program.stdout.close()
+        assert program.stderr.read() == b""
 
 
 def test_what_cannot_be_asked(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from app.fhir.media_type import JSON, XML
 from app.fhir.outcome import FhirError
 from app.fhir.packages import Packages
-from app.rest.parser import MAX_DEPTH, parse_resource
+from app.fhir.parser import MAX_DEPTH, parse_resource
 
 
 def refused(body: bytes, packages: Packages, media_type: str = JSON) -> tuple[int, str, str]:
