@@ -81,7 +81,7 @@ def check_target(types: tuple[ElementType, ...], source: str, conforms: Conforms
             resource = place.resolve(text) if isinstance(text, str) else None
             kind = _kind(resource, text, value.get("type"))
             if kind and kind not in names and not _meets(resource, profiles, conforms, place):
-                words = f"The reference leads to `{kind}`; {by(source)} allows {listed(map(brief, targets))}."
+                words = f"The reference leads to {shown(kind)}; {by(source)} allows {listed(map(brief, targets))}."
                 found.append(Finding("structure", words))
         return found or None
 
