@@ -1,6 +1,6 @@
 """A national package, dropped into `profiles/` as it was published, works without a line of Python.
 
-Spec: national.md NAT-01, NAT-02, NAT-05, NAT-11; MHD-GEN-15; issue 3.
+Spec: national.md NAT-01, NAT-02, NAT-05, NAT-11; MHD-65-06; issue 3.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("mistake", "issue"), MISTAKES)
 async def test_operation_validates_against_it(profiles: Path, start: Start, mistake: str, issue: str) -> None:
-    """NAT-01, MHD-GEN-15: required extension, slice and value set of the package's own are checked, MHD's rules too."""
+    """NAT-01: required extension, slice and value set of the package's own are checked, MHD's rules too."""
     package(profiles)
     client = await start()
     assert await validated(client, national_document()) == [("information", "informational ")]
@@ -193,7 +193,7 @@ async def test_what_was_there_before_is_found_after_a_reindex(
 
 
 async def test_it_is_listed(profiles: Path, start: Start) -> None:
-    """NAT-01, MHD-GEN-15: `/metadata` names the guide, the parameter with its definition, and the profile."""
+    """NAT-01: `/metadata` names the guide, the parameter with its definition, and the profile."""
     package(profiles)
     statement = (await (await start()).get("metadata")).json()
     assert f"{CANONICAL}/ImplementationGuide/{NAME}" in statement["implementationGuide"]
