@@ -42,6 +42,7 @@ EQUAL, DIFFERENT, MISSING = range(3)
 ADDRESS_HOUSE, ADDRESS_STREET, ADDRESS_POSTCODE, ADDRESS_CITY, ADDRESS_DIFFERENT, ADDRESS_MISSING = range(6)
 MAIDEN_EXACT, MAIDEN_SIMILAR, MAIDEN_DIFFERENT, MAIDEN_MISSING = range(4)
 NUMBER_EQUAL, NUMBER_ONE_EDIT, NUMBER_DIFFERENT, NUMBER_CONFLICT, NUMBER_MISSING = range(5)
+IDENTIFIER_EQUAL, IDENTIFIER_MISSING = range(2)
 CONSISTENT, CONTRADICTORY, UNSAID = range(3)
 
 SIMILAR = 0.92
@@ -83,7 +84,7 @@ def compare(a: MatchVector, b: MatchVector) -> Levels:
         compare_telecom(a.telecom, b.telecom) if a.telecom and b.telecom else MISSING,
         compare_maiden(a.maiden, b.maiden) if a.maiden and b.maiden else MAIDEN_MISSING,
         compare_numbers(a.numbers, b.numbers) if a.numbers and b.numbers else NUMBER_MISSING,
-        compare_identifiers(a.identifiers, b.identifiers),
+        compare_identifiers(a.identifiers, b.identifiers) if a.identifiers and b.identifiers else IDENTIFIER_MISSING,
         compare_deceased(a.deceased, b.deceased) if a.deceased and b.deceased else UNSAID,
         UNSAID if a.multiple is None or b.multiple is None else compare_multiple(a.multiple, b.multiple),
     )
@@ -110,13 +111,11 @@ def compare_family(a: MatchVector, b: MatchVector) -> int:
 
 def are_swapped(a: MatchVector, b: MatchVector) -> bool:
     """Tell whether the surname of one is the given name of the other, and the other way round."""
-    return any(
-        _alike(mine[0], surname[0]) and _alike(theirs[0], family[0])
-        for mine in a.given
-        for family in a.family
-        for theirs in b.given
-        for surname in b.family
-    )
+    for mine in a.given:
+        for surname in b.family:
+            if _similarity(mine[0], surname[0], score_cutoff=CROSSWISE) and _are_alike(b.given, a.family):
+                return True
+    return False
 
 
 def compare_birth(a: str, b: str) -> int:
@@ -154,15 +153,22 @@ def compare_places(ours: Sequence[Place], theirs: Sequence[Place]) -> int:
 
 def compare_telecom(ours: Sequence[str], theirs: Sequence[str]) -> int:
     """Return whether any telephone number or e-mail address is shared."""
-    return EQUAL if any(point in theirs for point in ours) else DIFFERENT
+    for point in ours:
+        if point in theirs:
+            return EQUAL
+    return DIFFERENT
 
 
 def compare_maiden(ours: Sequence[str], theirs: Sequence[str]) -> int:
     """Return the best level of the mothers' maiden names."""
-    best = max(_similarity(a, b, score_cutoff=SIMILAR) for a in ours for b in theirs)
-    if best >= 1:
-        return MAIDEN_EXACT
-    return MAIDEN_SIMILAR if best else MAIDEN_DIFFERENT
+    best = MAIDEN_DIFFERENT
+    for a in ours:
+        for b in theirs:
+            if a == b:
+                return MAIDEN_EXACT
+            if _similarity(a, b, score_cutoff=SIMILAR):
+                best = MAIDEN_SIMILAR
+    return best
 
 
 def compare_numbers(ours: Sequence[Number], theirs: Sequence[Number]) -> int:
@@ -185,8 +191,8 @@ def compare_numbers(ours: Sequence[Number], theirs: Sequence[Number]) -> int:
 
 
 def compare_identifiers(ours: Sequence[str], theirs: Sequence[str]) -> int:
-    """Return 0 when any other identifier is shared, else 1: a different one says nothing."""
-    return 0 if ours and theirs and any(identifier in theirs for identifier in ours) else 1
+    """Return whether any other identifier is shared; a different one says nothing."""
+    return IDENTIFIER_EQUAL if not set(ours).isdisjoint(theirs) else IDENTIFIER_MISSING
 
 
 def compare_deceased(a: str, b: str) -> int:
@@ -203,16 +209,12 @@ def compare_multiple(a: int, b: int) -> int:
     return CONTRADICTORY
 
 
-def are_phonetic(a: Given, b: Given) -> bool:
-    """Tell whether the first given names share a phonetic code."""
-    return a[2] in (b[2], b[3]) or a[3] in (b[2], b[3])
-
-
 def _given_pair(a: Given, b: Given) -> int:
     """Level of two given names that are not spelled alike."""
-    first, other = a[1], b[1]
+    text, first, primary, secondary = a
+    other_text, other, other_primary, other_secondary = b
     if first == other and len(first) > 1:
-        return _second_given(a[0], b[0])
+        return _second_given(text, other_text)
     if len(first) == 1 or len(other) == 1:
         return GIVEN_INITIAL if first[0] == other[0] else GIVEN_DIFFERENT
     similarity = _similarity(first, other, score_cutoff=NEARLY)
@@ -220,9 +222,14 @@ def _given_pair(a: Given, b: Given) -> int:
         return GIVEN_SIMILAR
     if is_alias(first, other):
         return GIVEN_ALIAS
-    if similarity or are_phonetic(a, b) or first in b[0].split()[1:] or other in a[0].split()[1:]:
+    if similarity or primary in (other_primary, other_secondary) or secondary in (other_primary, other_secondary):
         return GIVEN_PHONETIC
-    return GIVEN_DIFFERENT
+    return GIVEN_PHONETIC if _has_part(text, other) or _has_part(other_text, first) else GIVEN_DIFFERENT
+
+
+def _has_part(text: str, part: str) -> bool:
+    """Tell whether a given name after the first is `part`."""
+    return " " in text and part in text.split()[1:]
 
 
 def _second_given(a: str, b: str) -> int:
@@ -246,14 +253,17 @@ def _families(ours: Sequence[Family], theirs: Sequence[Family]) -> int:
 
 
 def _family_pair(a: Family, b: Family) -> int:
-    similarity = _similarity(a[0], b[0], score_cutoff=NEARLY)
+    text, parts, codes = a
+    other_text, other_parts, other_codes = b
+    similarity = _similarity(text, other_text, score_cutoff=NEARLY)
     if similarity >= SIMILAR:
         return FAMILY_SIMILAR
-    single = len(a[1]) == 1 and len(b[1]) == 1
-    shared = any(code in b[2] for code in a[2])
-    if similarity or (single and shared):
+    if similarity:
         return FAMILY_PHONETIC
-    return FAMILY_PART if shared else FAMILY_DIFFERENT
+    for code in codes:
+        if code in other_codes:
+            return FAMILY_PHONETIC if len(parts) == len(other_parts) == 1 else FAMILY_PART
+    return FAMILY_DIFFERENT
 
 
 def _former(a: MatchVector, b: MatchVector) -> int:
@@ -265,8 +275,8 @@ def _former(a: MatchVector, b: MatchVector) -> int:
     return FAMILY_PHONETIC if best == FAMILY_SIMILAR else best
 
 
-def _alike(a: str, b: str) -> bool:
-    return _similarity(a, b, score_cutoff=CROSSWISE) > 0
+def _are_alike(ours: Sequence[Given], theirs: Sequence[Family]) -> bool:
+    return any(_similarity(a[0], b[0], score_cutoff=CROSSWISE) for a in ours for b in theirs)
 
 
 def _place_pair(a: Place, b: Place) -> int:

@@ -28,7 +28,7 @@ LOWEST, HIGHEST = -12.0, 20.0
 # Counted for each level before any pair is seen.
 _PSEUDO = 0.5
 # What EM may conclude (MAT-42): share of matches among the pairs of its block, and m of the best level.
-_SHARE = (0.0005, 0.95)
+_SHARE = (0.0005, 0.995)
 _LEAST_AGREEMENT = 0.3
 
 Shares = tuple[tuple[float, ...], ...]
@@ -148,7 +148,9 @@ def expectation_maximisation(patterns: Counter[Levels], u: Shares, fixed: frozen
     m: Shares = tuple(_first_guess(len(LEVELS[name])) for name in FIELDS)
     share, matches = 0.1, tally(())
     total = sum(patterns.values())
-    for _ in range(rounds if total else 0):
+    if not total:
+        raise ImplausibleError("No pair of records has the same key: there is nothing to learn from.")
+    for _ in range(rounds):
         expected = {levels: count * _posterior(levels, m, u, share, used) for levels, count in patterns.items()}
         matches = tally(expected.items())
         m = matches.shares()
@@ -244,7 +246,7 @@ def _posterior(levels: Levels, m: Shares, u: Shares, share: float, used: Sequenc
 def _require_plausible(share: float, m: Shares, telling: Sequence[int]) -> None:
     if not _SHARE[0] <= share <= _SHARE[1]:
         raise ImplausibleError(
-            f"EM found {share:.2%} of the pairs to match; plausible are {_SHARE[0]:.2%} to {_SHARE[1]:.0%}."
+            f"EM found {share:.2%} of the pairs to match; plausible are {_SHARE[0]:.2%} to {_SHARE[1]:.1%}."
         )
     for index in telling:
         if m[index][0] < _LEAST_AGREEMENT:

@@ -19,7 +19,6 @@ from app.patient.vector import Conventions, MatchVector, match_vector
 from tests.patient import febrl
 from tests.patient.febrl import TRUSTED, DataSet, person_of
 
-GRADES = ("certain", "probable", "possible", "certainly-not")
 Pair = tuple[str, str]
 
 
@@ -145,7 +144,7 @@ def learned_from(numbers: Iterable[int], *, soc_sec: bool) -> Parameters:
 
 def random_pairs(keys: list[str], seed: int, count: int = 100_000) -> Iterable[Pair]:
     """Yield pairs of record ids drawn at random."""
-    draw = Random(seed)  # noqa: S311
+    draw = Random(seed)
     for _ in range(count):
         a, b = draw.sample(keys, 2)
         yield a, b

@@ -54,7 +54,7 @@ class Population:
     """Families from one seed; iterate with `households()`."""
 
     def __init__(self, seed: int) -> None:
-        self.draw = Random(seed)  # noqa: S311
+        self.draw = Random(seed)
         self.families = _Shares(self._surnames(8000), 0.011)
         self.names = {
             "female": _Shares(self._given(_NAMES["female"], "a"), 0.026),

@@ -33,7 +33,10 @@ def test_house_numbers_stand_at_the_end_or_the_beginning(line: str, name: str, h
 
 def test_the_parts_of_a_line_may_be_told() -> None:
     """FHIR R4 Address.line: ISO 21090's extensions name street and house number."""
-    extension = [{"url": f"{_ADXP}streetName", "valueString": "Hlavná"}, {"url": f"{_ADXP}houseNumber", "valueString": "12"}]
+    extension = [
+        {"url": f"{_ADXP}streetName", "valueString": "Hlavná"},
+        {"url": f"{_ADXP}houseNumber", "valueString": "12"},
+    ]
     (place,) = places({"line": ["Hlavná 99"], "_line": [{"extension": extension}]})
     assert (place.street, place.houses) == ("hlavna", ["12"])
 
@@ -65,7 +68,9 @@ def test_levels_of_an_address(ours: tuple[str, str, str], theirs: tuple[str, str
     assert LEVELS["address"][compare_places(b, a)] == level
 
 
-@pytest.mark.parametrize("wrong", [None, "Hlavná 12", {"line": "Hlavná 12"}, {"line": [None, 5]}, {"line": ["x"], "_line": [None]}])
+@pytest.mark.parametrize(
+    "wrong", [None, "Hlavná 12", {"line": "Hlavná 12"}, {"line": [None, 5]}, {"line": ["x"], "_line": [None]}]
+)
 def test_an_address_that_is_none_is_missing(wrong: Any) -> None:
     """PDQM-119-07: the input need not be valid."""
     assert len(list(places(wrong))) <= 1

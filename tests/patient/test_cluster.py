@@ -51,7 +51,12 @@ def test_the_last_decision_of_a_pair_counts() -> None:
 
 def test_a_link_must_hold_against_the_whole_cluster() -> None:
     """MAT-60, PIXM-XREF-04: a-b-c-d, but a and d are not one person: the weakest link gives way."""
-    edges = [_certain("a", "b", 25), _certain("b", "c", 15), _certain("c", "d", 20), Edge("a", "d", -12, "certainly-not", vetoes=True)]
+    edges = [
+        _certain("a", "b", 25),
+        _certain("b", "c", 15),
+        _certain("c", "d", 20),
+        Edge("a", "d", -12, "certainly-not", vetoes=True),
+    ]
     found = rebuild(Component(AGES, edges), _ids())
     assert {frozenset(group) for group in found.clusters.values()} == _sets("ab", "cd")
     assert [edge.pair for edge in found.refused] == [("b", "c")]
@@ -104,9 +109,16 @@ def test_a_large_component_is_left_as_it_is() -> None:
 
 def test_the_part_with_the_oldest_record_keeps_the_id() -> None:
     """MAT-62: split; the other part gets a new id."""
-    joined = Component(AGES, [_certain("a", "b"), _certain("b", "c"), _certain("c", "d")], anchors={"p1": "a"}, members=dict.fromkeys(AGES, "p1"))
+    joined = Component(
+        AGES,
+        [_certain("a", "b"), _certain("b", "c"), _certain("c", "d")],
+        anchors={"p1": "a"},
+        members=dict.fromkeys(AGES, "p1"),
+    )
     assert rebuild(joined, _ids()).clusters == {"p1": ("a", "b", "c", "d")}
-    split = Component(AGES, [_certain("a", "b"), _certain("c", "d")], anchors={"p1": "a"}, members=dict.fromkeys(AGES, "p1"))
+    split = Component(
+        AGES, [_certain("a", "b"), _certain("c", "d")], anchors={"p1": "a"}, members=dict.fromkeys(AGES, "p1")
+    )
     found = rebuild(split, _ids())
     assert found.clusters == {"p1": ("a", "b"), "new1": ("c", "d")}
     assert found.anchors == {"new1": "c"}
@@ -115,7 +127,9 @@ def test_the_part_with_the_oldest_record_keeps_the_id() -> None:
 def test_an_id_that_was_joined_away_is_found_under_the_other() -> None:
     """MAT-62: old ids stay resolvable."""
     anchors = {"p1": "a", "p2": "c"}
-    found = rebuild(Component(AGES, [_certain("a", "b"), _certain("b", "c"), _certain("c", "d")], anchors=anchors), _ids())
+    found = rebuild(
+        Component(AGES, [_certain("a", "b"), _certain("b", "c"), _certain("c", "d")], anchors=anchors), _ids()
+    )
     assert found.clusters == {"p1": ("a", "b", "c", "d")}
     assert found.replaced == {"p2": "p1"}
 
@@ -124,7 +138,9 @@ def test_undoing_a_decision_gives_the_old_ids_back() -> None:
     """MAT-62, MAT-64: link, then unlink: exactly the clusters and ids from before, also after a later feed."""
     apart = Component({"a": "1", "b": "2"}, anchors={"p1": "a", "p2": "b"}, members={"a": "p1", "b": "p2"})
     before = rebuild(apart, _ids())
-    linked = rebuild(Component(apart.records, (), [Decision("a", "b", same=True)], apart.anchors, apart.members), _ids())
+    linked = rebuild(
+        Component(apart.records, (), [Decision("a", "b", same=True)], apart.anchors, apart.members), _ids()
+    )
     assert linked.clusters == {"p1": ("a", "b")}
     after = rebuild(Component(apart.records, (), (), apart.anchors, {"a": "p1", "b": "p1"}), _ids())
     assert after.clusters == before.clusters == {"p1": ("a",), "p2": ("b",)}
@@ -134,7 +150,10 @@ def test_undoing_a_decision_gives_the_old_ids_back() -> None:
 
 def test_a_cluster_whose_oldest_record_is_removed_keeps_its_id() -> None:
     """MAT-62: the id goes on with the oldest record that is left."""
-    found = rebuild(Component({"b": "2", "c": "3"}, [_certain("b", "c")], anchors={"p1": "a"}, members={"b": "p1", "c": "p1"}), _ids())
+    found = rebuild(
+        Component({"b": "2", "c": "3"}, [_certain("b", "c")], anchors={"p1": "a"}, members={"b": "p1", "c": "p1"}),
+        _ids(),
+    )
     assert found.clusters == {"p1": ("b", "c")}
     assert found.anchors == {"p1": "b"}
 

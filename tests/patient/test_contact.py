@@ -34,7 +34,8 @@ def test_the_key_of_a_phone_needs_no_country() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "expected"), [(" Eva.Mala@Example.ORG ", "eva.mala@example.org"), ("mailto:a@b.c", "a@b.c"), ("@", ""), ("eva", "")]
+    ("written", "expected"),
+    [(" Eva.Mala@Example.ORG ", "eva.mala@example.org"), ("mailto:a@b.c", "a@b.c"), ("@", ""), ("eva", "")],
 )
 def test_email_is_lower_case(written: str, expected: str) -> None:
     """MAT-07: e-mail addresses."""
@@ -75,7 +76,9 @@ def test_an_unknown_scheme_is_told() -> None:
         (("A", "6988048", "unchecked"), ("A", "7988084", "unchecked"), NUMBER_DIFFERENT),
     ],
 )
-def test_numbers_that_fail_their_check_are_weak(one: tuple[str, str, str], other: tuple[str, str, str], level: int) -> None:
+def test_numbers_that_fail_their_check_are_weak(
+    one: tuple[str, str, str], other: tuple[str, str, str], level: int
+) -> None:
     """MAT-08: transposed digits create no trusted equality; PIXM-XREF-03: two valid ones that differ are a conflict."""
     assert compare_numbers([Number(*one)], [Number(*other)]) == level  # type: ignore[arg-type]
     assert compare_numbers([Number(*other)], [Number(*one)]) == level  # type: ignore[arg-type]

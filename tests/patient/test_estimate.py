@@ -36,7 +36,11 @@ def families() -> tuple[list[dict[str, Any]], list[str]]:
     population = Population(TUNING_SEED)
     persons = population.persons(1500)
     numbered = [
-        {**resource, "identifier": [{"system": NATIONAL, "value": person.id.replace("-", "")}], "meta": {"source": source}}
+        {
+            **resource,
+            "identifier": [{"system": NATIONAL, "value": person.id.replace("-", "")}],
+            "meta": {"source": source},
+        }
         for person in persons
         for source, resource in (("north", as_patient(person)), ("south", as_written(person, population)))
     ]
@@ -61,13 +65,21 @@ def test_u_comes_from_random_pairs_that_are_strangers(vectors: list[MatchVector]
 def test_m_comes_from_shared_numbers_of_different_sources() -> None:
     """MAT-41: a valid trusted number, two sources; the number itself is left out."""
     slovak = [{"system": "urn:oid:2.999.44", "value": "7103192754"}]
-    given = [vector("A", number="7"), vector("B", number="7"), vector("C", number="7"), vector("D", identifier=slovak), vector("E", identifier=slovak)]
+    given = [
+        vector("A", number="7"),
+        vector("B", number="7"),
+        vector("C", number="7"),
+        vector("D", identifier=slovak),
+        vector("E", identifier=slovak),
+    ]
     pairs = labelled_pairs(given, ["north", "south", "north", "north", "south"])
     assert [(a.given[0].text, b.given[0].text) for a, b in pairs] == [("a", "b"), ("b", "c")]
     assert not any(a.numbers or b.numbers for a, b in pairs)
 
 
-def test_weights_are_log2_of_m_over_u(vectors: list[MatchVector], families: tuple[list[dict[str, Any]], list[str]]) -> None:
+def test_weights_are_log2_of_m_over_u(
+    vectors: list[MatchVector], families: tuple[list[dict[str, Any]], list[str]]
+) -> None:
     """5.3: learned weights have the size that the starting weights have, and never rise from level to level."""
     base = load()
     m, u = observe(labelled_pairs(vectors, families[1])), observe(random_pairs(vectors, 40_000))
@@ -83,7 +95,9 @@ def test_weights_are_log2_of_m_over_u(vectors: list[MatchVector], families: tupl
     assert from_document(learned.as_document()).bits == learned.bits
 
 
-def test_em_finds_nearly_what_labels_tell(vectors: list[MatchVector], families: tuple[list[dict[str, Any]], list[str]]) -> None:
+def test_em_finds_nearly_what_labels_tell(
+    vectors: list[MatchVector], families: tuple[list[dict[str, Any]], list[str]]
+) -> None:
     """MAT-42: run on the birth-date block for names, on the names' block for birth dates."""
     base, u = load(), observe(random_pairs(vectors, 40_000))
     labelled = parameters_from(observe(labelled_pairs(vectors, families[1])), u, base, "labels", "")
@@ -101,8 +115,11 @@ def test_em_that_learns_households_is_rejected(vectors: list[MatchVector]) -> No
         vector("Anna", "Horváthová", "2001-02-03", house="Hlavná 12", city="Žilina"),
         vector("Zuzana", "Horváthová", "1975-08-19", house="Hlavná 12", city="Žilina"),
     )
-    person = compare(vector("Anna", "Horváthová", "2001-02-03", house="Hlavná 12", city="Žilina"), vector("Anna", "Horváthová", "2001-02-03", house="Hlavná 12", city="Žilina"))
-    with pytest.raises(ImplausibleError, match="household|plausible"):
+    person = compare(
+        vector("Anna", "Horváthová", "2001-02-03", house="Hlavná 12", city="Žilina"),
+        vector("Anna", "Horváthová", "2001-02-03", house="Hlavná 12", city="Žilina"),
+    )
+    with pytest.raises(ImplausibleError, match=r"household|plausible"):
         expectation_maximisation(Counter({family: 9000, person: 300}), u, frozenset())
 
 
@@ -121,7 +138,9 @@ def test_a_new_set_is_looked_at_before_it_is_used(vectors: list[MatchVector]) ->
     assert grade_changes([(a, a), (a, vectors[0])], now, then)["certain", "probable"] == 1
 
 
-def test_the_command_line_learns_a_set(tmp_path: Path, families: tuple[list[dict[str, Any]], list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_learns_a_set(
+    tmp_path: Path, families: tuple[list[dict[str, Any]], list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
     """MAT-40..43: `python -m app.patient estimate` prints a set that can be loaded, and activates nothing."""
     file = tmp_path / "patients.ndjson"
     file.write_text("\n".join(json.dumps(resource) for resource in families[0]), encoding="utf-8")

@@ -36,7 +36,7 @@ def test_febrl_is_what_it_is_said_to_be() -> None:
 
 
 @pytest.mark.parametrize(("soc_sec", "least"), [(True, 0.998), (False, 0.995)], ids=["with number", "without"])
-def test_febrl4(soc_sec: bool, least: float) -> None:  # noqa: FBT001
+def test_febrl4(soc_sec: bool, least: float) -> None:
     """MAT-90: F1 of `probable` or better on FEBRL4, weights learned on FEBRL1 to 3; precision in both."""
     found = _evaluation(4, soc_sec=soc_sec)
     precision, _, f1 = found.at(*PROBABLE)

@@ -48,8 +48,19 @@ MAIN = {"postcode": "01001"}
             "certainly-not",
         ),
         (
-            vector("Eva", "Malá", "1984-03-07", **F, house="Krátka 3", city="Žilina", postcode="01001", phone="0905111222"),
-            vector("Eva", "Kováčová", "1984-03-07", **F, house="Dlhá 5", city="Košice", postcode="04001", phone="0905111222"),
+            vector(
+                "Eva", "Malá", "1984-03-07", **F, house="Krátka 3", city="Žilina", postcode="01001", phone="0905111222"
+            ),
+            vector(
+                "Eva",
+                "Kováčová",
+                "1984-03-07",
+                **F,
+                house="Dlhá 5",
+                city="Košice",
+                postcode="04001",
+                phone="0905111222",
+            ),
             6.3,
             "probable",
         ),
@@ -156,7 +167,9 @@ def test_the_best_of_repeated_values_counts() -> None:
 def test_rare_names_count_for_more() -> None:
     """MAT-32: 0.5 · log2(u_exact / f), within two bits; only for names that agree exactly."""
     parameters = with_frequencies({"anna": 0.026}, {"horvath": 0.011})
-    frequent = _graded(vector("Anna", "Horváthová", "2001-02-03"), vector("Anna", "Horváthová", "2001-02-03"), parameters)
+    frequent = _graded(
+        vector("Anna", "Horváthová", "2001-02-03"), vector("Anna", "Horváthová", "2001-02-03"), parameters
+    )
     rare = _graded(vector("Xenia", "Quisova", "2001-02-03"), vector("Xenia", "Quisova", "2001-02-03"), parameters)
     assert rare.corrections == (2.0, 2.0)
     assert frequent.corrections == (pytest.approx(-1.19, abs=0.01), pytest.approx(-1.35, abs=0.01))
@@ -226,7 +239,11 @@ def test_certain_needs_the_guard_whatever_the_sum() -> None:
     """MAT-50, MAT-51: given name and birth date must agree; a high W alone links nobody."""
     same = {**F, **DOOR, "maiden": "Tóthová", "phone": "0905111222"}
     a = vector("Anna", "Horváthová", "2001-02-03", **same)
-    for other in (vector("", "Horváthová", "2001-02-03", **same), vector("Anna", "Horváthová", "", **same), vector("Anna", "", "2001-02-03", **same)):
+    for other in (
+        vector("", "Horváthová", "2001-02-03", **same),
+        vector("Anna", "Horváthová", "", **same),
+        vector("Anna", "", "2001-02-03", **same),
+    ):
         assert _graded(a, other).weight > 10
         assert _graded(a, other).grade == "probable"
 
@@ -248,7 +265,9 @@ def test_who_must_not_be_in_one_cluster() -> None:
     """MAT-60, PIXM-XREF-03: a conflict, different birth order, or certainly-not far below zero."""
     anna = {"given": "Anna", "family": "Horváthová", "birth": "2001-02-03", **DOOR}
     assert _graded(vector(**anna, number="7"), vector(**anna, number="8")).vetoes
-    assert _graded(vector(**anna, multipleBirthInteger=1), vector(**{**anna, "given": "Eva"}, multipleBirthInteger=2)).vetoes
+    assert _graded(
+        vector(**anna, multipleBirthInteger=1), vector(**{**anna, "given": "Eva"}, multipleBirthInteger=2)
+    ).vetoes
     assert _graded(vector(**anna), vector("Peter", "Kráľ", "1950-05-06")).vetoes
     assert not _graded(vector(**anna), vector("Zuzana", "Horváthová", "2001-02-03", **DOOR)).vetoes
 

@@ -91,7 +91,14 @@ def test_patronymics_are_no_names() -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("jan", "honza"), ("jan", "johan"), ("katarina", "katka"), ("wiliam", "bill"), ("jozef", "jozo"), ("alzbeta", "betka")],
+    [
+        ("jan", "honza"),
+        ("jan", "johan"),
+        ("katarina", "katka"),
+        ("wiliam", "bill"),
+        ("jozef", "jozo"),
+        ("alzbeta", "betka"),
+    ],
 )
 def test_nicknames_are_aliases(one: str, other: str) -> None:
     """MAT-05: a table of given names that one person uses in turn."""
@@ -125,7 +132,24 @@ def test_birth_dates_keep_their_precision(written: object, digits: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["unknown", "UNKNOWN", "newborn", "Newborn 2", "N.N.", "n n", "test", "Baby Girl", "XXX", "novorodenec", "Neznámy", "-", "", "123", "baby of Anna"]
+    "written",
+    [
+        "unknown",
+        "UNKNOWN",
+        "newborn",
+        "Newborn 2",
+        "N.N.",
+        "n n",
+        "test",
+        "Baby Girl",
+        "XXX",
+        "novorodenec",
+        "Neznámy",
+        "-",
+        "",
+        "123",
+        "baby of Anna",
+    ],
 )
 def test_placeholder_names_are_missing(written: str) -> None:
     """MAT-09: names that say that there is none."""

@@ -15,10 +15,17 @@ from app.patient.matching import score
 from app.patient.vector import match_vector, pack, unpack
 from tests.patient.people import CONVENTIONS, MILLION, NATIONAL, patient, with_frequencies
 
-PARAMETERS = (MILLION, with_frequencies({"anna": 0.026, "marek": 0.01, "marian": 0.004}, {"horvath": 0.011, "kovac": 0.01}))
+PARAMETERS = (
+    MILLION,
+    with_frequencies({"anna": 0.026, "marek": 0.01, "marian": 0.004}, {"horvath": 0.011, "kovac": 0.01}),
+)
 
-_GIVEN = st.sampled_from(["", "Anna", "Hana", "Ana", "Anička", "Marek", "Marián", "Jörg", "Joerg", "K.", "newborn", "Анна", "Horváthová"])
-_FAMILY = st.sampled_from(["", "Horváthová", "Horváth", "Kováčová-Malá", "Malá", "van der Berg", "Berg", "Müller", "Anna", "N.N."])
+_GIVEN = st.sampled_from(
+    ["", "Anna", "Hana", "Ana", "Anička", "Marek", "Marián", "Jörg", "Joerg", "K.", "newborn", "Анна", "Horváthová"]
+)
+_FAMILY = st.sampled_from(
+    ["", "Horváthová", "Horváth", "Kováčová-Malá", "Malá", "van der Berg", "Berg", "Müller", "Anna", "N.N."]
+)
 _BIRTH = st.sampled_from(["", "2001-02-03", "2001-03-02", "2001-02-08", "2001-02", "2001", "1900-01-01", "1975-08-19"])
 _TEXT = st.text(max_size=12)
 
@@ -63,7 +70,10 @@ def test_accents_and_case_never_matter(a: dict[str, Any], b: dict[str, Any]) -> 
 
     def plain(resource: dict[str, Any], *, upper: bool) -> dict[str, Any]:
         names = [
-            {key: _plain(value, upper=upper) if isinstance(value, str) and key != "use" else value for key, value in name.items()}
+            {
+                key: _plain(value, upper=upper) if isinstance(value, str) and key != "use" else value
+                for key, value in name.items()
+            }
             | {"given": [_plain(each, upper=upper) for each in name.get("given", [])]}
             for name in resource["name"]
         ]
@@ -121,7 +131,8 @@ def test_any_text_is_a_name(resource: dict[str, Any], given_name: str, family: s
 def _plain(text: str, *, upper: bool) -> str:
     """Return Latin text without accents; other letters stay, since taking marks away changes what they are."""
     bare = "".join(
-        unicodedata.normalize("NFD", letter)[0] if unicodedata.name(letter, "").startswith("LATIN") else letter for letter in text
+        unicodedata.normalize("NFD", letter)[0] if unicodedata.name(letter, "").startswith("LATIN") else letter
+        for letter in text
     )
     # A letter whose upper case is several (ß) or folds to another one is no matter of case.
     return "".join(each.upper() if upper and each.isascii() else each for each in bare)
