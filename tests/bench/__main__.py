@@ -14,7 +14,7 @@ from app.fhir import packages as fhir_packages
 from app.fhir.packages import Packages
 from app.search.definitions import Definitions
 from app.store.managed import private_mongodb
-from tests.bench import inside, life, writing
+from tests.bench import inside, life, loading, writing
 from tests.bench.ask import Client
 from tests.bench.data import LETTER, Extent, load
 from tests.bench.program import DATABASE, PROJECT, Program, bare, server
@@ -51,6 +51,7 @@ ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "submission": lambda bench: [writing.validation_share(bench.ours, bench.packages, _few(bench, 40))],
     "atomic": lambda bench: [writing.atomic_rate(bench.ours, bench.mongodb_url, _few(bench, 40))],
     "validation": lambda bench: [inside.validation(bench.packages)],
+    "packages": lambda bench: loading.packages(),
     "xml": lambda bench: inside.xml(bench.packages, bench.searchset()),
     "start": lambda bench: life.start_and_idle(bench.mongodb_url, bench.folder),
     "growth": lambda bench: [
@@ -65,7 +66,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a tenth of the data, fewer requests")
     parser.add_argument("--only", action="append", choices=sorted(ROWS), help="this row alone; may be repeated")
     rows = list(_measured(parser.parse_args()))
-    print(table(rows))  # noqa: T201
+    print(table(rows))
     return 0
 
 
@@ -92,7 +93,7 @@ def _few(bench: Bench, requests: int) -> int:
 
 
 def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
