@@ -284,7 +284,9 @@ def _clusters(
     inside = [one for one in decisions if one.a in component and one.b in component]
     merges = [_merge(one, records[one].replaced_by) for one in component if records[one].replaced_by]
     vectors = {one: records[one].vector for one in component}
-    edges = [edge for edge in edges_among(vectors, parameters) if not edge.vetoes or _are_active(edge, records)]
+    found = list(edges_among(vectors, parameters))
+    carried = _carried(found, records, parameters)
+    edges = [one for one in found if not one.vetoes or (_are_active(one, records) and one.pair not in carried)]
     rebuilt = rebuild(Component({one: one for one in component}, edges, [*inside, *merges]), map(str, count()))
     active = (tuple(one for one in group if records[one].state == "active") for group in rebuilt.clusters.values())
     return [group for group in active if group]
@@ -293,6 +295,30 @@ def _clusters(
 def _merge(merged: str, survivor: str) -> Decision:
     """Return what a source said by merging, as a decision: it beats all evidence."""
     return Decision(min(merged, survivor), max(merged, survivor), same=True)
+
+
+def _carried(edges: Iterable[Edge], records: Mapping[str, Compared], parameters: Parameters) -> set[tuple[str, str]]:
+    """Return the pairs that a merge made: who was certainly the same as the loser is told to be the survivor.
+
+    The source knows its own patients better than their data do; so what the survivor's data lack keeps nobody out
+    (PIXM-104-31), except two different trusted numbers.
+    """
+    pairs: set[tuple[str, str]] = set()
+    for edge in edges:
+        if edge.grade == "certain":
+            a, b = _end(edge.a, records), _end(edge.b, records)
+            if a != b and (a, b) != edge.pair and a in records and b in records:
+                pairs.add((min(a, b), max(a, b)))
+    return {one for one in pairs if not score(records[one[0]].vector, records[one[1]].vector, parameters).conflict}
+
+
+def _end(name: str, records: Mapping[str, Compared]) -> str:
+    """Return who replaced `name` in the end, as far as `records` tell."""
+    seen = {name}
+    while name in records and (onward := records[name].replaced_by) and onward not in seen:
+        seen.add(onward)
+        name = onward
+    return name
 
 
 def _are_active(edge: Edge, records: Mapping[str, Compared]) -> bool:

@@ -50,7 +50,7 @@ def prepared(patient: Resource, key: RecordKey, context: Context) -> Resource:
     """
     _refuse(context.validator.validate(patient), status=400)
     _refuse([*_check_modifiers(patient), *_check_identifiers(patient, key, context)], status=422)
-    kept = _with_state(Links(context.packages.structures, {}, context.base_url).rewritten(patient, ""))
+    kept = _with_state(patient)
     if not any(_is_key(one, key, context) for one in kept.get("identifier", ())):
         if "identifier" not in patient:
             raise told("required", "`identifier` is missing", status=422, expression="Patient.identifier")
@@ -58,7 +58,8 @@ def prepared(patient: Resource, key: RecordKey, context: Context) -> Resource:
     for profile in filter(None, (PROFILE, context.switches.required_profile)):
         _refuse(context.validator.validate(kept, profile), status=422)
     meta = {name: value for name, value in kept.get("meta", {}).items() if name not in _OF_THE_SERVER}
-    return {**kept, "meta": {**meta, "source": key.system}}
+    own = Links(context.packages.structures, {}, context.base_url)  # what is below our own base is kept without it
+    return own.rewritten({**kept, "meta": {**meta, "source": key.system}}, "")
 
 
 def is_same(patient: Resource, stored: bytes) -> bool:
