@@ -10,7 +10,7 @@ import base64
 from collections.abc import Iterator
 
 from app.document.entry import Entry
-from app.document.vocabulary import HASH_OF_NOTHING, METADATA_ERROR
+from app.document.vocabulary import HASH_OF_NOTHING, METADATA_ERROR, MISSING_DOCUMENT
 from app.fhir.outcome import Issue
 from app.fhir.resource import Resource
 from app.store.content import StagedContent
@@ -32,9 +32,16 @@ def same_media_type(one: str, other: str) -> bool:
 
 
 def check_content(entry: Entry, binary: Entry, content: StagedContent) -> Iterator[Issue]:
-    """Hash, size and media type of the attachment are those of the document (MHD-65-52, 53, 57)."""
+    """Hash, size and media type of the attachment are those of the document (MHD-65-52, 53, 57).
+
+    Own choice: a Binary without `data` was forgotten, unless the attachment says that the document has no bytes.
+    Kept in silence, it would look like one that is assembled later (MHD-65-61).
+    """
     attachment = attachment_of(entry.resource)
     at = "content[0].attachment"
+    if content.size == 0 and attachment.get("size") != 0:
+        yield binary.issue("required", "The document is missing: `Binary.data`.", "", MISSING_DOCUMENT)
+        return
     unique = f", uniqueId {entry.resource['masterIdentifier'].get('value', '')}"
     if "hash" in attachment and attachment["hash"] != hash_text(content):
         text = (

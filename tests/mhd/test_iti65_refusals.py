@@ -130,6 +130,8 @@ REFUSALS: dict[str, tuple[Callable[[], Resource], int, str, str, str]] = {
     "MHD-65-50 missing document": (
         lambda: edited("entry.1.resource.content.0.attachment.url", urn()),
         400, "not-found", f"{ATTACHMENT}.url", "XDSMissingDocument"),
+    "MHD-65-50 Binary without data": (
+        lambda: edited("entry.2.resource.data", None), 400, "required", "Bundle.entry[2].resource", "XDSMissingDocument"),
     "MHD-65-51 document without DocumentReference": (
         lambda: with_entry(entry(binary())),
         422, "business-rule", "Bundle.entry[3].resource", "XDSMissingDocumentMetadata"),
@@ -395,3 +397,10 @@ async def test_document_elsewhere_needs_an_allowed_host(mongodb_url: str, databa
             response = await client.post("", json=sent, headers={"content-type": "application/fhir+json"})
             kept = (await client.get(locations(response)[1])).json()["content"][0]["attachment"]
             assert kept == sent["entry"][1]["resource"]["content"][0]["attachment"]
+
+
+async def test_document_without_bytes_is_one_that_says_so(publish: Publish) -> None:
+    """MHD-65-50, MHD-65-61: FHIR has no base64 of nothing; only with `size` 0 is no `data` an empty document."""
+    empty = changed(edited("entry.2.resource.data", None), "entry.1.resource.content.0.attachment.size", 0)
+
+    assert (await publish(empty)).status_code == 200
