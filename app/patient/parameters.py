@@ -5,13 +5,16 @@ Spec: MAT-32..36, MAT-50; matching.md 5.2, 5.4.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from math import log2
 from typing import Any
 
 from app.patient import words
 from app.patient.compare import FIELDS, LEVELS
+from app.patient.normalise import masculine
+from app.patient.vector import MatchVector
 
 CURRENT = "2026-1"
 
@@ -45,6 +48,23 @@ class NameFrequencies:
 
     given: Mapping[str, float] = field(default_factory=dict)
     family: Mapping[str, float] = field(default_factory=dict)
+
+
+def counted_names(vector: MatchVector) -> tuple[set[str], set[str]]:
+    """Return the given names and the surnames for which a record counts in `NameFrequencies`."""
+    return {name[1] for name in vector.given}, {masculine(name[0]) for name in vector.family}
+
+
+def frequencies_of(vectors: Iterable[MatchVector]) -> NameFrequencies:
+    """Return the shares of names among records."""
+    given: Counter[str] = Counter()
+    family: Counter[str] = Counter()
+    total = 0
+    for vector in vectors:
+        total += 1
+        for counter, names in zip((given, family), counted_names(vector), strict=True):
+            counter.update(names)
+    return NameFrequencies(*({name: count / total for name, count in each.items()} for each in (given, family)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,7 @@ from random import Random
 from app.patient.estimate import HIGHEST, observe, parameters_from
 from app.patient.keys import match_keys
 from app.patient.matching import Score, score
-from app.patient.normalise import masculine
-from app.patient.parameters import NameFrequencies, Parameters, load
+from app.patient.parameters import Parameters, frequencies_of, load
 from app.patient.vector import Conventions, MatchVector, match_vector
 from tests.patient import febrl
 from tests.patient.febrl import TRUSTED, DataSet, person_of
@@ -63,7 +62,7 @@ class Evaluation:
 def evaluate(data: DataSet, parameters: Parameters) -> Evaluation:
     """Return the evaluation of a data set: all pairs that meet in a key are scored."""
     vectors = vectors_of(data.patients)
-    sized = parameters.for_population(len(vectors), name_frequencies(vectors.values()))
+    sized = parameters.for_population(len(vectors), frequencies_of(vectors.values()))
     pairs = candidate_pairs(vectors, data.may_pair)
     scores = {(a, b): score(vectors[a], vectors[b], sized) for a, b in pairs}
     true = {pair for pair in data.links if data.may_pair(*pair)}
@@ -78,20 +77,6 @@ def vectors_of(patients: Mapping[str, dict[str, object]]) -> dict[str, MatchVect
     """Return each patient's match vector, social-security numbers being trusted."""
     conventions = Conventions(home_country="AU", trusted=TRUSTED)
     return {key: match_vector(each, conventions) for key, each in patients.items()}
-
-
-def name_frequencies(vectors: Iterable[MatchVector]) -> NameFrequencies:
-    """Return the shares of names among the records."""
-    given: Counter[str] = Counter()
-    family: Counter[str] = Counter()
-    total = 0
-    for vector in vectors:
-        total += 1
-        given.update({name[1] for name in vector.given})
-        family.update({masculine(name[0]) for name in vector.family})
-    return NameFrequencies(
-        {name: count / total for name, count in given.items()}, {name: count / total for name, count in family.items()}
-    )
 
 
 def candidate_pairs(

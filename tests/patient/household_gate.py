@@ -12,9 +12,8 @@ from random import Random
 
 from app.patient.keys import match_keys, select
 from app.patient.matching import Score, score
-from app.patient.parameters import Parameters
+from app.patient.parameters import Parameters, frequencies_of
 from app.patient.vector import Conventions, MatchVector, match_vector
-from tests.patient.evaluation import name_frequencies
 from tests.patient.households import Person, Population, as_patient, as_written, thin
 
 CONVENTIONS = Conventions(home_country="SK")
@@ -57,7 +56,7 @@ class Index:
         for number, vector in enumerate(self.vectors):
             for key in match_keys(vector):
                 self.blocks[key].append(number)
-        self.parameters = parameters.for_population(len(persons), name_frequencies(self.vectors))
+        self.parameters = parameters.for_population(len(persons), frequencies_of(self.vectors))
 
     def ask(self, query: MatchVector) -> list[tuple[int, Score]]:
         """Return the candidates of a query with their scores."""
