@@ -29,6 +29,13 @@ OWN: tuple[Resource, ...] = (
     {"code": "given", "base": ["RelatedPerson"], "type": "string", "expression": "RelatedPerson.name.given"},
 )
 
+# R4 names an extension that does not exist; the one that PDQm and everybody uses is another (PDQM-78-04).
+CORRECTED: Mapping[str, str] = {
+    "http://hl7.org/fhir/SearchParameter/patient-extensions-Patient-mothersMaidenName": (
+        "Patient.extension('http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName').value"
+    ),
+}
+
 # A chain that a resource type does not know goes on through this parameter of it: a role is asked for its person.
 THROUGH: Mapping[str, str] = {"PractitionerRole": "practitioner"}
 
@@ -137,7 +144,8 @@ class Definitions:
     def _compile(self, source: Resource, resource_type: str) -> SearchParameter | None:
         url = source.get("url", "")
         try:
-            found = expression.compile(source["expression"], resource_type, self._packages.structures)
+            text = CORRECTED.get(url, source["expression"])
+            found = expression.compile(text, resource_type, self._packages.structures)
         except Unsupported as reason:
             self.problems.append(f"Search parameter `{source['code']}` of `{resource_type}` ({url}): {reason}")
             return None
