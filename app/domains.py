@@ -86,7 +86,13 @@ class Domain:
 
 
 class Domains:
-    """All domains that are recognised, by each of their spellings."""
+    """All domains that are recognised, by each of their spellings.
+
+    Attributes:
+        own: that of `[base]`.
+        are_told: there are others than `[base]`: a server that was told of none cannot say which is unknown.
+        hidden: every spelling of the domains whose identifiers are never told.
+    """
 
     def __init__(self, listed: Iterable[Domain], base_url: str) -> None:
         """Take `listed` and the server's own `[base]`; of two with one spelling, the first counts."""
@@ -97,16 +103,8 @@ class Domains:
             for spelling in (domain.system, *domain.aliases):
                 if domain.active:
                     self._by_spelling.setdefault(spelling, domain)
-
-    @property
-    def are_told(self) -> bool:
-        """Whether there are other domains than `[base]`: a server that was told of none cannot say which is unknown."""
-        return any(one is not self.own for one in self._by_spelling.values())
-
-    @property
-    def hidden(self) -> frozenset[str]:
-        """Every spelling of the domains whose identifiers are never told."""
-        return frozenset(spelling for spelling, one in self._by_spelling.items() if not one.revealed)
+        self.are_told = any(one is not own for one in self._by_spelling.values())
+        self.hidden = frozenset(spelling for spelling, one in self._by_spelling.items() if not one.revealed)
 
     def find(self, system: str) -> Domain | None:
         """Return the domain that `system` spells, None when it is not recognised."""

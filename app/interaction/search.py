@@ -15,7 +15,7 @@ from app.fhir.outcome import FhirError, Issue, operation_outcome
 from app.fhir.resource import fill_in_base, parse_json, to_json
 from app.fhir.subset import subset
 from app.interaction.inclusion import included
-from app.search.page import BEFORE, PARAMETER, token
+from app.search.page import BEFORE, PARAMETER, Paging, token
 from app.search.query import WHOLE_TYPE, Query, Scope, parse
 from app.store.resources import Found, Match
 from app.transaction import Context, FhirJson, RequestMessage, ResponseMessage
@@ -67,8 +67,14 @@ def _reduced(kept: Match, query: Query, context: Context) -> bytes:
     return to_json(subset(parse_json(kept.json), query.elements, query.summary, context.packages.structures))
 
 
-def query_of(message: RequestMessage, context: Context, resource_type: str, scope: Scope = WHOLE_TYPE) -> Query:
-    """Return what `message` asks of `resource_type`, or of a part of it.
+def query_of(
+    message: RequestMessage,
+    context: Context,
+    resource_type: str,
+    scope: Scope = WHOLE_TYPE,
+    paging: Paging | None = None,
+) -> Query:
+    """Return what `message` asks of `resource_type`, or of a part of it, on pages as `paging` or the deployment wants.
 
     With `Prefer: handling=strict` nothing is ignored; only with `handling=lenient` is it told what was.
     """
@@ -79,10 +85,10 @@ def query_of(message: RequestMessage, context: Context, resource_type: str, scop
         message.query,
         base_url=context.base_url,
         strict="handling=strict" in handling,
-        paging=context.paging,
+        paging=paging or context.paging,
         scope=scope,
     )
-    return query if "handling=lenient" in handling else replace(query, ignored=())
+    return query if "handling=lenient" in handling or not query.ignored else replace(query, ignored=())
 
 
 def require_parameters(query: Query, groups: Sequence[Sequence[str]]) -> None:

@@ -63,11 +63,12 @@ def demographics(message: RequestMessage, context: Context, path: str | None = N
     warnings = [*_unknown_domains(systems, context), *_unknown_systems(message.query, context)]
     warnings += _unknown_genders(message.query, is_strict=is_strict)
     asked = [pair for pair in message.query if pair not in filters]
-    spelled = {_spelled(name, text, context): text for name, text in asked}
-    bare = replace(message, query=tuple(_spelled(name, text, context) for name, text in asked))
+    pairs = tuple([_spelled(name, text, context) for name, text in asked])
+    spelled = {pair: text for pair, (_, text) in zip(pairs, asked, strict=True)}
+    bare = message if pairs == message.query else replace(message, query=pairs)
     paging = replace(context.paging, default_count=DEFAULT_COUNT, max_count=MAX_COUNT)
     scope = Scope(path, all_of([*(_filter(each, context) for each in systems), *_states(context)]))
-    query = query_of(bare, replace(context, paging=paging), "Patient", scope)
+    query = query_of(bare, context, "Patient", scope, paging)
     applied = _applied(message.query, query, filters, spelled)
     _require_narrowing(applied, context)
     shown = frozenset(spelling for each in systems for one in each for spelling in context.domains.spellings(one))

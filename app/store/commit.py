@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from pymongo import UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import BulkWriteError
 
 from app.fhir.outcome import FhirError
 from app.store.change import Change, Create, Delete, KeyTaken, Purge, Require, Update, VersionConflict
@@ -63,29 +65,10 @@ class Commit:
 
     async def _claim(self, writes: Iterable[Create | Update], session: Session) -> None:
         """Write who holds the unique keys of `writes`; a key that its holder has already stays as it is."""
-        claimed = [
-            {"_id": key, "holder": f"{change.resource['resourceType']}/{change.resource['id']}"}
-            for change in writes
-            for key in change.unique
-        ]
-        if any(isinstance(change, Update) and change.unique for change in writes):
-            keys = self.database["unique_key"].find({"_id": {"$in": [key["_id"] for key in claimed]}}, session=session)
-            held = await keys.to_list(None)
-            claimed = [key for key in claimed if key not in held]
-        await self._insert("unique_key", claimed, session)
-        for change in writes:
-            if isinstance(change, Create):
-                await self._share(change, session)
-
-    async def _share(self, change: Create, session: Session) -> None:
-        """Join the holders of shared keys; who means something else by one finds it taken."""
-        name = f"{change.resource['resourceType']}/{change.resource['id']}"
-        for key, meaning in change.shared:
-            same, join = {"_id": key, "meaning": meaning}, {"$addToSet": {"holders": name}}
-            try:
-                await self.database["unique_key"].update_one(same, join, upsert=True, session=session)
-            except DuplicateKeyError as error:
-                raise KeyTaken(key) from error
+        claims = [claim for change in writes for claim in _claims(change)]
+        if claims:
+            with _taken("unique_key"):
+                await self.database["unique_key"].bulk_write(claims, session=session)
 
     async def _insert_new(self, session: Session) -> None:
         by_type: defaultdict[str, list[Document]] = defaultdict(list)
@@ -99,14 +82,8 @@ class Commit:
     async def _insert(self, collection: str, records: Sequence[Document], session: Session) -> None:
         if not records:
             return
-        try:
+        with _taken(collection):
             await self.database[collection].insert_many(records, session=session)
-        except BulkWriteError as error:
-            failed = (error.details or {}).get("writeErrors", [{}])[0]
-            if failed.get("code") != _DUPLICATE_KEY:
-                raise
-            key = str(failed["keyValue"]["_id"])
-            raise KeyTaken(key if collection == "unique_key" else f"{collection}/{key}") from error
 
     async def _update(self, change: Update, session: Session) -> Kept:
         resource_type, id = change.resource["resourceType"], change.resource["id"]  # noqa: A001 - FHIR's word
@@ -187,6 +164,32 @@ class Commit:
         if found is None:
             raise VersionConflict(change.resource_type, change.id)
         return kept(change.resource_type, change.id, found)
+
+
+def _claims(change: Create | Update) -> Iterator[UpdateOne]:
+    """Yield the writes by which `change` holds its keys: each finds the key so held already, or makes it.
+
+    When another record holds the key, or means something else by it, the write makes it a second time, which fails.
+    All are of one kind, so that they are one message to the database.
+    """
+    name = f"{change.resource['resourceType']}/{change.resource['id']}"
+    for key in change.unique:
+        yield UpdateOne({"_id": key, "holder": name}, {"$set": {"holder": name}}, upsert=True)
+    for key, meaning in change.shared if isinstance(change, Create) else ():
+        yield UpdateOne({"_id": key, "meaning": meaning}, {"$addToSet": {"holders": name}}, upsert=True)
+
+
+@contextmanager
+def _taken(collection: str) -> Iterator[None]:
+    """Turn what the driver raises for a key that is there already into KeyTaken."""
+    try:
+        yield
+    except BulkWriteError as error:
+        failed = (error.details or {}).get("writeErrors", [{}])[0]
+        if failed.get("code") != _DUPLICATE_KEY:
+            raise
+        key = str(failed["keyValue"]["_id"])
+        raise KeyTaken(key if collection == "unique_key" else f"{collection}/{key}") from error
 
 
 def new_records(recording: Recording, changes: Sequence[Change], now: datetime) -> dict[int, Document]:
