@@ -7,7 +7,9 @@ Spec: ITI-119, 2:3.119.4; PDQM-119-03 to PDQM-119-39; MAT-21, MAT-22, MAT-36, MA
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +28,9 @@ DEFAULT_COUNT, MAX_COUNT = 20, 200
 NOT_ENOUGH = "not enough demographics: give an identifier with system and value, or a family name and a birth date"
 TOO_MANY = "very many patients resemble this one; only those that share the rarer facts were compared"
 NO_SINGLE = "no single certain person"
+
+# What an expression of an issue is made of: `Patient.name[0].given` is Patient, name, 0, given.
+_STEP = re.compile(r"[^.\[\]]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,16 +162,26 @@ def readable(patient: Resource, issues: Iterable[Issue]) -> tuple[Resource, tupl
     """Return `patient` without what cannot be read, and a warning for each such value (PDQM-119-07).
 
     Args:
-        issues: what validation found wrong with it.
+        issues: what validation found wrong with it, in the order of the document.
     """
-    copy: Resource = dict(patient)
-    told = []
-    for issue in issues:
-        if issue.code in ("value", "structure", "code-invalid") and issue.is_error:
-            told.append(replace(issue, severity="warning"))
-            if issue.code != "structure" and issue.expression.count(".") == 1:
-                copy.pop(issue.expression.partition(".")[2], None)
-    return copy, tuple(told)
+    copy: Resource = deepcopy(patient)
+    told = [issue for issue in issues if issue.code in ("value", "structure", "code-invalid") and issue.is_error]
+    for issue in reversed(told):  # an item that is left out moves those behind it
+        _drop(copy, _STEP.findall(issue.expression)[1:])
+    return copy, tuple(replace(issue, severity="warning") for issue in told)
+
+
+def _drop(value: Any, steps: Sequence[str]) -> None:
+    """Leave out of `value` what `steps` lead to: names of properties, and indexes in arrays."""
+    for count, step in enumerate(steps, 1):
+        key = int(step) if isinstance(value, list) and step.isdecimal() else step
+        is_there = key < len(value) if isinstance(key, int) else isinstance(value, dict) and key in value
+        if not is_there:
+            return
+        if count == len(steps):
+            del value[key]
+        else:
+            value = value[key]
 
 
 def explanation(scored: Score, url: str) -> Resource:

@@ -42,7 +42,7 @@ async def patient_demographics_match(message: RequestMessage, context: Context) 
         200 and a Bundle of type searchset (2:3.119.4.2.2); empty when nobody is found.
 
     Raises:
-        FhirError: `required`, `invalid`, `value`, `extension` (400).
+        FhirError: `required`, `invalid`, `structure`, `value`, `extension` (400).
     """
     asked = request_of(message, context)
     result = await match(asked, context)
@@ -75,7 +75,10 @@ def request_of(message: RequestMessage, context: Context) -> MatchRequest:
 def _parameters(body: Resource) -> Resource:
     """Return the parameters by name; there are three, each once, of one type each (PDQM-119-03)."""
     found: Resource = {}
-    for at, one in enumerate(body.get("parameter") or ()):
+    sent = body.get("parameter") or []
+    if not isinstance(sent, list) or not all(isinstance(one, dict) for one in sent):
+        raise FhirError("structure", "`parameter` must be an array of objects.", expression="Parameters.parameter")
+    for at, one in enumerate(sent):
         name, place = str(one.get("name", "")), f"Parameters.parameter[{at}]"
         if name not in _PARAMETERS:
             raise FhirError("invalid", f"`$match` has no parameter `{name[:64]}`.", expression=place)

@@ -202,6 +202,25 @@ async def test_what_cannot_be_read_is_dropped(index: httpx.AsyncClient, ids: Ids
 
 
 @pytest.mark.parametrize(
+    "slip",
+    [
+        {"name": [{"family": "Novkova", "given": 5}]},
+        {"name": [7, {"family": "Novkova", "given": [None, "Katarina"], "use": ["old"]}, "x"]},
+        {"name": "Novkova"},
+        {"birthDate": 1984, "gender": ["female"]},
+        {"address": {"city": "Zilina"}},
+        {"address": [{"line": "x", "city": [], "postalCode": {}}], "telecom": [{"system": 1, "value": [2]}]},
+        {"identifier": [{"system": 5, "value": {"a": 1}}], "multipleBirthInteger": "2"},
+    ],
+)
+async def test_what_has_no_shape_is_dropped(index: httpx.AsyncClient, ids: Ids, slip: dict[str, Any]) -> None:
+    """PDQM-119-07: a value of another type is a value that cannot be read; what stands beside it counts."""
+    answer = await ask(index, CERTAIN | slip)
+    assert answer.status_code == 200
+    assert {one["severity"] for one in outcomes(answer)} == {"warning"}
+
+
+@pytest.mark.parametrize(
     ("body", "expected"),
     [
         ({"resourceType": "Parameters"}, "required"),
@@ -210,6 +229,8 @@ async def test_what_cannot_be_read_is_dropped(index: httpx.AsyncClient, ids: Ids
         ({"resourceType": "Parameters", "parameter": [{"name": "other", "valueString": "x"}]}, "invalid"),
         ({"resourceType": "Parameters", "parameter": [{"name": "count", "valueString": "1"}]}, "invalid"),
         ({"resourceType": "Parameters", "parameter": [{"name": "resource", "valueString": "x"}]}, "invalid"),
+        ({"resourceType": "Parameters", "parameter": {"name": "count"}}, "structure"),
+        ({"resourceType": "Parameters", "parameter": [None]}, "structure"),
         ({"resourceType": "Practitioner"}, "invalid"),
     ],
 )
