@@ -19,6 +19,9 @@ DEFINITION = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
 # Modes of the operation: FHIR R4 valueset-resource-validation-mode.html.
 MODES = ("create", "update", "delete", "profile")
 
+# Stands for a value that is no text; no mode and no profile has this name.
+_NO_TEXT = "?"
+
 # Claims that are looked at; nobody means more.
 _MOST_CLAIMS = 50
 
@@ -62,13 +65,14 @@ def _asked(message: RequestMessage) -> tuple[Resource, dict[str, list[str]]]:
 
 def _unpacked(parameters: Resource, asked: dict[str, list[str]]) -> Resource | None:
     found = None
-    for parameter in parameters.get("parameter") or ():
+    sent = parameters.get("parameter")
+    for parameter in sent if isinstance(sent, list) else ():
         name = parameter.get("name") if isinstance(parameter, dict) else None
         if name == "resource":
             found = parameter.get("resource")
         elif name in ("profile", "mode"):
-            values = (value for key, value in parameter.items() if key.startswith("value") and isinstance(value, str))
-            asked.setdefault(name, []).extend(values)
+            value = next((value for key, value in parameter.items() if key.startswith("value")), None)
+            asked.setdefault(name, []).append(value if isinstance(value, str) else _NO_TEXT)
     return found if isinstance(found, dict) else None
 
 

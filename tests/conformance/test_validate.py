@@ -26,6 +26,12 @@ async def validate(client: httpx.AsyncClient, path: str, resource: Any, **query:
     return issues
 
 
+def with_mode(**value: Any) -> dict[str, Any]:
+    """A Parameters body with a Patient, and the parameter `mode`."""
+    resource = {"name": "resource", "resource": {"resourceType": "Patient"}}
+    return {"resourceType": "Parameters", "parameter": [resource, {"name": "mode", **value}]}
+
+
 def errors(issues: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [one for one in issues if one["severity"] in ("error", "fatal")]
 
@@ -144,6 +150,9 @@ async def test_mode(client: httpx.AsyncClient, mode: str, code: str) -> None:
     ("body", "query", "status", "code"),
     [
         ({"resourceType": "Parameters", "parameter": []}, {}, 400, "required"),
+        ({"resourceType": "Parameters", "parameter": 5}, {}, 400, "required"),
+        (with_mode(valueCode=None), {}, 400, "code-invalid"),
+        (with_mode(valueCode=["create"]), {}, 400, "code-invalid"),
         ({"resourceType": "Patient"}, {"mode": "guess"}, 400, "code-invalid"),
         ({"resourceType": "Patient"}, {"profile": "http://example.org/nobody"}, 404, "not-found"),
     ],
