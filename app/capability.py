@@ -56,7 +56,7 @@ def require_definitions(transactions: Iterable[Transaction], definitions: Defini
     for transaction in transactions:
         for resource_type, codes in transaction.search_parameters.items():
             for code in codes:
-                if definitions.get(resource_type, code) is None:
+                if definitions.get(resource_type, code.partition(":")[0]) is None:
                     raise MissingDefinitionError(
                         f"{transaction.code}: no package in the folder of profiles defines the search parameter "
                         f"`{code}` of `{resource_type}`."
@@ -174,7 +174,7 @@ def _type_interaction(code: str, offered: Iterable[Interaction]) -> Resource:
 
 
 def _parameter(resource_type: str, code: str, definitions: Definitions) -> Resource:
-    found = definitions.get(resource_type, code)
+    found = definitions.get(resource_type, code.partition(":")[0])  # `family:exact` is listed beside `family`
     if found is None:
         raise MissingDefinitionError(f"No package defines the search parameter `{code}` of `{resource_type}`.")
     parameter = {"name": code, "type": found.type}

@@ -19,8 +19,10 @@ from app import __version__, conformance, mhd, pdqm, pixm
 from app.capability import NAME, capabilities, require_definitions
 from app.domains import load as load_domains
 from app.fhir import packages as fhir_packages
+from app.interaction.search_system import handing_over
 from app.patient.derived import deriving
 from app.patient.persons import everybody
+from app.pdqm.iti78_patient_demographics_query import search_system_for_patients
 from app.rest.body import Limits
 from app.rest.framework_errors import add_framework_errors
 from app.rest.health import add_health
@@ -36,8 +38,9 @@ from app.transaction import Context, Transaction, complete, offered
 from app.validation.validator import Validator
 
 # Each IHE profile that this server implements adds its transactions here.
-TRANSACTIONS: tuple[Transaction, ...] = (
-    mhd.TRANSACTIONS + pixm.TRANSACTIONS + pdqm.TRANSACTIONS + conformance.TRANSACTIONS
+TRANSACTIONS: tuple[Transaction, ...] = handing_over(
+    mhd.TRANSACTIONS + pixm.TRANSACTIONS + pdqm.TRANSACTIONS + conformance.TRANSACTIONS,
+    {"Patient": search_system_for_patients},
 )
 
 SWEEP_EVERY_S = 3600.0

@@ -9,7 +9,7 @@ Spec: FHIR R4 http.html#search, search.html#all; MHD-CS-04, A-18.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -20,9 +20,34 @@ from app.search.definitions import RECORD_PARAMETERS
 from app.search.page import Position
 from app.search.query import Query, Scope
 from app.store.resources import Found, Match
-from app.transaction import Context, RequestMessage
+from app.transaction import Context, Handler, Interaction, RequestMessage, ResponseMessage, Transaction
 
 TYPE = "_type"
+
+
+def handing_over(transactions: Iterable[Transaction], handlers: Mapping[str, Handler]) -> tuple[Transaction, ...]:
+    """Return `transactions` in which a search of the whole system for one type alone goes to that type's handler.
+
+    Args:
+        handlers: type -> what answers a search for it; other searches are answered as before.
+    """
+    return tuple(
+        replace(each, interactions=tuple(_handing_over(one, handlers) for one in each.interactions))
+        for each in transactions
+    )
+
+
+def _handing_over(interaction: Interaction, handlers: Mapping[str, Handler]) -> Interaction:
+    if interaction.code != "search-system":
+        return interaction
+
+    async def handle(message: RequestMessage, context: Context) -> ResponseMessage:
+        """Answer a search of the whole system, by the handler of its type."""
+        types = {name.strip() for key, text in message.query if key == TYPE for name in text.split(",")}
+        handler = handlers.get(next(iter(types))) if len(types) == 1 else None
+        return await (handler or interaction.handle)(message, context)
+
+    return replace(interaction, handle=handle)
 
 
 def asked_types(message: RequestMessage, offered: Sequence[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from app.fhir.outcome import FhirError
 from app.fhir.resource import fill_in_base
 from app.interaction import answer_with, find, is_known, version_headers
 from app.patient.copies import copies
-from app.patient.demographics import demographics
+from app.patient.demographics import Demographics, demographics
 from app.patient.persons import survivors_of
 from app.search.criteria import Terms
 from app.search.query import Query
@@ -45,6 +45,19 @@ SEARCH_PARAMETERS = (
 )
 
 
+# The published statement lists these once more, as a parameter of their own: `family:exact`.
+EXACT = (
+    "family",
+    "given",
+    "address",
+    "address-city",
+    "address-country",
+    "address-postalcode",
+    "address-state",
+    "mothersMaidenName",
+)
+
+
 async def patient_demographics_query(message: RequestMessage, context: Context) -> ResponseMessage:
     """Answer a Patient Demographics Query (2:3.78.4.1.3 Expected Actions).
 
@@ -58,7 +71,21 @@ async def patient_demographics_query(message: RequestMessage, context: Context) 
         FhirError: `value`, `not-supported`, `too-costly` (400); `not-found` (404) for a domain filter that names an
             unknown domain.
     """
-    asked = demographics(message, context)
+    return await _answer(demographics(message, context), context)
+
+
+async def search_system_for_patients(message: RequestMessage, context: Context) -> ResponseMessage:
+    """Answer the same asked of the whole system, with `_type=Patient` (PDQM-78-10).
+
+    Returns, Raises: as `patient_demographics_query`.
+    """
+    bare = replace(message, query=tuple(pair for pair in message.query if pair[0] != "_type"))
+    asked = demographics(bare, context, path="")
+    query = replace(asked.query, applied=(("_type", "Patient"), *asked.query.applied))
+    return await _answer(replace(asked, query=query), context)
+
+
+async def _answer(asked: Demographics, context: Context) -> ResponseMessage:
     found = await context.store.search(asked.query)
     survivors = await _survivors(found.entries, context)
     entries = await copies(found.entries, context, asked.domains, survivors)
@@ -116,7 +143,7 @@ ITI78 = Transaction(
     client="Patient Demographics Consumer",
     server="Patient Demographics Supplier",
     interactions=(*search_type("Patient", patient_demographics_query), *read("Patient", read_patient)),
-    search_parameters={"Patient": SEARCH_PARAMETERS},
+    search_parameters={"Patient": (*SEARCH_PARAMETERS, *(f"{name}:exact" for name in EXACT))},
     supported_profiles={"Patient": (f"{PDQM}/StructureDefinition/IHE.PDQm.Patient",)},
     instantiates=(f"{PDQM}/CapabilityStatement/IHE.PDQm.PatientDemographicsSupplier",),
     audit_profile=f"{PDQM}/StructureDefinition/IHE.PDQm.Query.Audit.Supplier",

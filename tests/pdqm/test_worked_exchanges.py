@@ -186,3 +186,29 @@ async def test_metadata(index: httpx.AsyncClient) -> None:
     assert {"read", "search-type", "create", "update", "delete"} <= {one["code"] for one in patient["interaction"]}
     operations = {one["name"]: one["definition"] for one in patient["operation"]}
     assert operations["ihe-pix"] == "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/IHE.PIXm.pix"
+
+
+async def test_search_of_the_whole_system(index: httpx.AsyncClient, ids: Ids) -> None:
+    """PDQM-78-10, PDQM-CAP-03: `_type=Patient` asks the same; the pages stay where they are."""
+    answer = await index.get("/?_type=Patient&family=novak&_count=1")
+    assert len(entries(answer)) == 1
+    assert link(answer) == f"{BASE}?_type=Patient&family=novak&_count=1"
+    following = await index.get(link(answer, "next"))
+    assert set(entries(answer)) | set(entries(following)) == {ids["north"], ids["south"]}
+    statement = (await index.get("/metadata")).json()
+    assert "search-system" in {one["code"] for one in statement["rest"][0]["interaction"]}
+
+
+async def test_listed_parameters(index: httpx.AsyncClient) -> None:
+    """PDQM-CAP-01, 02, PDQM-ACT-01, 02: types, the definition of one, the twins of strings; the operation."""
+    statement = (await index.get("/metadata")).json()
+    (patient,) = [one for one in statement["rest"][0]["resource"] if one["type"] == "Patient"]
+    listed = {one["name"]: one for one in patient["searchParam"]}
+    assert {listed[name]["type"] for name in ("family", "family:exact", "mothersMaidenName:exact")} == {"string"}
+    assert (listed["birthdate"]["type"], listed["telecom"]["type"]) == ("date", "token")
+    definition = "http://hl7.org/fhir/SearchParameter/patient-extensions-Patient-mothersMaidenName"
+    assert listed["mothersMaidenName"]["definition"] == definition
+    assert "https://profiles.ihe.net/ITI/PDQm/StructureDefinition/IHE.PDQm.Patient" in patient["supportedProfile"]
+    assert "match" in {one["name"] for one in patient["operation"]}
+    stated = statement["instantiates"]
+    assert "https://profiles.ihe.net/ITI/PDQm/CapabilityStatement/IHE.PDQm.PatientDemographicsSupplierMatch" in stated
