@@ -36,5 +36,5 @@ def test_every_word_is_in_the_makefile() -> None:
     words = re.search(r"\| `make` \|.*?\n\n", README, re.DOTALL)
     assert words
     makefile = (PROJECT / "Makefile").read_text()
-    for word in re.findall(r"^\| `(\w+)` \|", words[0], re.MULTILINE)[1:]:
+    for word in re.findall(r"^\| `([\w-]+)` \|", words[0], re.MULTILINE)[1:]:
         assert re.search(rf"^{word}:.*## \w+", makefile, re.MULTILINE), word

@@ -64,7 +64,7 @@ def read_and_validate(body: bytes) -> None:
 
 def mutate(body: bytes, max_size: int, seed: int) -> bytes:
     """Return a body near to `body`: half of the time one with other bytes, else one with a value in another place."""
-    chance = random.Random(seed)  # noqa: S311 - a repeatable choice, nothing secret
+    chance = random.Random(seed)
     try:
         value = json.loads(body) if chance.random() < STRUCTURED else None
     except (ValueError, RecursionError):

@@ -72,7 +72,12 @@ async def test_elements(client: httpx.AsyncClient, published: list[str]) -> None
 
 @pytest.mark.parametrize(
     ("summary", "has", "lacks"),
-    [("true", "masterIdentifier", "contained"), ("text", "status", "type"), ("data", "type", "text"), ("false", "type", "-")],
+    [
+        ("true", "masterIdentifier", "contained"),
+        ("text", "status", "type"),
+        ("data", "type", "text"),
+        ("false", "type", "-"),
+    ],
 )
 async def test_summary(client: httpx.AsyncClient, published: list[str], summary: str, has: str, lacks: str) -> None:
     """MHD-67-21: FHIR R4 search.html#summary."""

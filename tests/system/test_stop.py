@@ -96,7 +96,7 @@ def test_start_that_is_broken_off(folder: Path) -> None:
         output, errors = early.communicate(timeout=60)
     assert (early.returncode, output) == (0, b"")
     assert b"Traceback" not in errors
-    assert all(is_gone(one) for one in children)
+    wait_until(lambda: all(is_gone(one) for one in children))
     with served(folder) as program:
         assert httpx.get(f"{program.url}/Patient/ida").status_code == 200
 
