@@ -22,8 +22,8 @@ with atheris.instrument_imports(include=["app"]):
     from app.fhir.media_type import JSON, XML
     from app.fhir.outcome import FhirError
     from app.fhir.packages import load
-    from app.fhir.xml import to_xml
     from app.fhir.parser import parse_resource
+    from app.fhir.xml import to_xml
     from app.search.definitions import Definitions
     from app.search.index import index
     from app.validation.validator import Validator
