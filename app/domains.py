@@ -124,10 +124,6 @@ class Domains:
         """Return the recognised domains, each once."""
         return tuple({id(one): one for one in self._by_spelling.values()}.values())
 
-    def fed_by_source(self, source: str) -> tuple[Domain, ...]:
-        """Return the domains whose records `source` owns."""
-        return tuple(one for one in self.all() if one.source == source and one is not self.own)
-
 
 def load(path: Path | None, packages: Packages, base_url: str) -> Domains:
     """Return the domains of the file at `path`, of the NamingSystem resources of `packages`, and `[base]`.

@@ -10,7 +10,7 @@ import base64
 from collections.abc import Iterator
 
 from app.document.entry import Entry
-from app.document.vocabulary import HASH_OF_NOTHING, METADATA_ERROR, MISSING_DOCUMENT
+from app.document.vocabulary import METADATA_ERROR, MISSING_DOCUMENT
 from app.fhir.outcome import Issue
 from app.fhir.resource import Resource
 from app.store.content import StagedContent
@@ -74,11 +74,6 @@ def fingerprint(document: Resource) -> str:
     """Return what tells documents of one uniqueId apart: hash and size (MHD-65-112)."""
     attachment = attachment_of(document)
     return f"document {attachment.get('hash', '')} {attachment.get('size', '')}"
-
-
-def is_delayed(attachment: Resource) -> bool:
-    """Tell whether the document is assembled when somebody asks for it (MHD-65-61)."""
-    return attachment.get("size") == 0 and attachment.get("hash") == HASH_OF_NOTHING
 
 
 def with_url(document: Resource, url: str) -> Resource:

@@ -86,10 +86,6 @@ class Submission:
             new(self.patient) if self.patient else None,
         )
 
-    def by_full_url(self, full_url: str) -> Entry | None:
-        """Return the entry called `full_url`."""
-        return next((entry for entry in self.entries if entry.full_url == full_url), None)
-
 
 def submission_of(bundle: Resource, level: str) -> Submission:
     """Return the submission in a `bundle` that is valid against `level`."""

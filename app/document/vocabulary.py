@@ -23,9 +23,6 @@ INTENDED_RECIPIENT = f"{STRUCTURE_DEFINITION}/ihe-intendedRecipient"
 SOURCE_ID = f"{STRUCTURE_DEFINITION}/ihe-sourceId"
 AUTHOR_ORGANIZATION = f"{STRUCTURE_DEFINITION}/ihe-authorOrg"
 
-# SHA-1 of nothing: with size 0 it marks a document that is assembled when somebody asks for it (2:3.65.4.1.2.3).
-HASH_OF_NOTHING = "2jmj7l5rSw0yVb/vlWAYkK/YBwk="
-
 # Error codes of Document Sharing (ITI TF-3 Table 4.2.4.1-2, and 2:3.65.4.1.3 for the last).
 METADATA_ERROR = "XDSRepositoryMetadataError"
 UNRESOLVED = "UnresolvedReferenceException"

@@ -150,10 +150,6 @@ class Structures:
         root = self.root(type_name)
         return root.invariants if root else ()
 
-    def primitive_regex(self, type_name: str) -> str:
-        """Return the pattern a primitive's text must match in full; empty when R4 gives none."""
-        return self._index.get(type_name, _UNKNOWN).get("regex", "")
-
     def _names(self, path: str) -> dict[str, Child]:
         names: dict[str, Child] = {}
         for element in self.children(path):

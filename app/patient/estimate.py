@@ -9,7 +9,7 @@ Spec: MAT-40..43; matching.md 5.3.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import log2
@@ -254,8 +254,3 @@ def _require_plausible(share: float, m: Shares, telling: Sequence[int]) -> None:
                 f"EM found `{FIELDS[index]}` to agree exactly in {m[index][0]:.1%} of one person's pairs only; "
                 f"at least {_LEAST_AGREEMENT:.0%} is plausible. It learned something else, a household perhaps."
             )
-
-
-def weights_of(parameters: Parameters) -> Mapping[str, Mapping[str, float]]:
-    """Return field -> level -> bits, for people to read."""
-    return {name: dict(zip(LEVELS[name], parameters.bits[index], strict=True)) for index, name in enumerate(FIELDS)}

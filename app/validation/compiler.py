@@ -22,8 +22,6 @@ from app.validation.snapshot import Snapshots, is_base
 from app.validation.structure import Check, Parts, chain, check_object, check_primitive
 from app.validation.terminology import ValueSet
 
-ABSTRACT = frozenset({"Resource", "DomainResource"})
-
 
 class Compiler:
     """Compiles types and profiles. Safe to share between threads: who compiles holds `lock`, who checks needs none.
