@@ -67,8 +67,10 @@ async def put(
     keys = match_keys(match_vector(patient, conventions(context.domains, context.switches.home_country)))
     new_id = context.new_id()
 
+    names = locks_of_records([key.unique]) | locks_of(keys)
+
     async def work(atomic: Atomic) -> Fed:
-        await atomic.lock(locks_of_records([key.unique]) | locks_of(keys))
+        await atomic.lock(names)
         held = await _held(atomic, key)
         if held and only_create:
             return Fed(await _read(atomic, held.id), created=False)
@@ -85,7 +87,7 @@ async def put(
         await relink(atomic, [record["id"]], parameters, context.now())
         return Fed(kept, created=held is None)
 
-    return await context.store.atomically(work)
+    return await context.store.atomically(work, names)
 
 
 async def remove(key: RecordKey, context: Context) -> None:
@@ -96,14 +98,16 @@ async def remove(key: RecordKey, context: Context) -> None:
     """
     parameters = await parameters_now(context.store.facts)
 
+    names = locks_of_records([key.unique])
+
     async def work(atomic: Atomic) -> None:
-        await atomic.lock(locks_of_records([key.unique]))
+        await atomic.lock(names)
         if held := await _held(atomic, key):
             await atomic.lock(locks_of(held.keys))
             await atomic.commit([Delete("Patient", held.id)], context.now())
             await relink(atomic, [held.id], parameters, context.now())
 
-    await context.store.atomically(work)
+    await context.store.atomically(work, names)
 
 
 async def _held(atomic: Atomic, key: RecordKey) -> Held | None:

@@ -15,7 +15,14 @@ from datetime import datetime
 from typing import Any, Literal
 
 from app.fhir.outcome import FhirError
-from app.patient.cross_reference import Compared, compared, edge_document, parameters_now, rebuild_around
+from app.patient.cross_reference import (
+    Compared,
+    compared,
+    edge_document,
+    locks_of_records,
+    parameters_now,
+    rebuild_around,
+)
 from app.patient.matching import score
 from app.patient.parameters import Parameters
 from app.patient.persons import persons_of
@@ -89,7 +96,7 @@ async def decide(pair: Sequence[str], verdict: Verdict, author: str, reason: str
         await rebuild_around(atomic, ends, parameters, now)
         return Decided(name, ends, verdict, author, reason, now)
 
-    return await context.store.atomically(work)
+    return await context.store.atomically(work, locks_of_records(ends))
 
 
 async def undo(decision: str, author: str, reason: str, context: Context) -> Decided:

@@ -9,6 +9,7 @@ Spec: own choice, docs/decisions/0021; MAT-20, MAT-60, MAT-70 (every question he
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pymongo import DeleteMany, ReplaceOne
@@ -41,6 +42,10 @@ class Facts:
         self._database = database
         self._session = session
 
+    def _telling(self) -> AbstractContextManager[None]:
+        """Within a transaction the driver's failures stay as they are: who runs it must know which to try again."""
+        return failures_told() if self._session is None else nullcontext()
+
     async def having(
         self, collection: str, field: str, values: Collection[Any], *, fields: Sequence[str] = (), limit: int = 0
     ) -> list[Document]:
@@ -53,7 +58,7 @@ class Facts:
         if not values:
             return []
         asked = {field: {"$in": list(values)}}
-        with failures_told():
+        with self._telling():
             found = self._database[collection].find(
                 asked, dict.fromkeys(fields, 1) or None, limit=limit, session=self._session
             )
@@ -61,19 +66,19 @@ class Facts:
 
     async def count(self, collection: str, field: str, value: Any, limit: int) -> int:
         """Return how many documents have `value` in `field`, counted up to `limit`."""
-        with failures_told():
+        with self._telling():
             return await self._database[collection].count_documents(
                 {field: value}, limit=limit, hint=field, session=self._session
             )
 
     async def estimate(self, collection: str) -> int:
         """Return about how many documents `collection` has."""
-        with failures_told():
+        with self._telling():
             return await self._database[collection].estimated_document_count()
 
     async def after(self, collection: str, last: str, limit: int, fields: Sequence[str] = ()) -> list[Document]:
         """Return the `limit` documents of `collection` that come behind the id `last`, in the order of their ids."""
-        with failures_told():
+        with self._telling():
             found = self._database[collection].find(
                 {"_id": {"$gt": last}}, dict.fromkeys(fields, 1) or None, sort=[("_id", 1)], limit=limit
             )
@@ -83,13 +88,13 @@ class Facts:
         """Write `documents`, each in the place of the one that has its `_id`."""
         writes: list[Any] = [ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in documents]
         if writes:
-            with failures_told():
+            with self._telling():
                 await self._database[collection].bulk_write(writes, session=self._session)
 
     async def forget(self, collection: str, ids: Collection[str]) -> None:
         """Remove the documents of `collection` that have one of `ids`."""
         if ids:
-            with failures_told():
+            with self._telling():
                 await self._database[collection].bulk_write(
                     [DeleteMany({"_id": {"$in": list(ids)}})], session=self._session
                 )

@@ -32,6 +32,7 @@ from app.store.links import resolve_links
 from app.store.order import page_filter, position, projection, sort_keys
 from app.store.record import Derive, Kept, Match, Recording, history_key, kept, to_milliseconds
 from app.store.reindex import Progress, reindex
+from app.store.turns import Turns
 
 T = TypeVar("T")
 
@@ -97,6 +98,7 @@ class Store:
             kin: who else is meant by records of a type that a chain names by identifier.
         """
         self._kin_of = kin or {}
+        self._turns = Turns()
         self.content = ContentStore(connection)
         self.facts = Facts(connection.database)
         self._recording = Recording(definitions, derive or {})
@@ -157,10 +159,14 @@ class Store:
             work = Commit(self._database, self.content, self._recording, now, changes, new)
             return await self._connection.in_transaction(work.run)
 
-    async def atomically(self, work: Callable[[Atomic], Awaitable[T]]) -> T:
+    async def atomically(self, work: Callable[[Atomic], Awaitable[T]], names: Iterable[int] = ()) -> T:
         """Return what `work` returns, when all that it read and wrote holds together and is committed.
 
         `work` is run again when it met another one, so it must have no other effects.
+
+        Args:
+            names: what `work` will lock, as far as it is known: in this process others wait for it in turn, instead of
+                meeting it in the database and trying again.
 
         Raises:
             KeyTaken, VersionConflict, FhirError: as `commit`.
@@ -170,7 +176,8 @@ class Store:
             return await work(Atomic(self._database, self.content, self._recording, session))
 
         with failures_told():
-            return await self._connection.in_transaction(in_session)
+            async with self._turns.taken(names):
+                return await self._connection.in_transaction(in_session)
 
     async def read(self, resource_type: str, id: str) -> Kept:  # noqa: A002 - FHIR's word
         """Return the current version.
