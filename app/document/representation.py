@@ -25,19 +25,20 @@ _CHARSET = "; charset=utf-8"
 def is_wrapper_wanted(media_type: str, accept: Sequence[MediaRange], asked_format: str) -> bool:
     """Tell whether a document of `media_type` is to be sent as a Binary resource.
 
-    `_format` always asks for the resource. `Accept` does when it names a FHIR format and likes it better than the
-    document's own type; a document whose own type is a FHIR format is sent as it is (A-01).
+    A FHIR format as `_format` always asks for the resource. `Accept` does when it names one and likes it better than
+    the document's own type; a document whose own type is a FHIR format is sent as it is (A-01).
 
     Raises:
         FhirError: `not-supported` (406) when neither form is acceptable.
     """
-    if asked_format:
+    own_type = split(media_type)[0]
+    if asked_format in (JSON, XML):
         return True
-    own = quality(accept, media_type)
-    if split(media_type)[0] in (JSON, XML):
-        if own > 0:
-            return False
-    elif _quality_of_fhir(accept) > own:
+    if asked_format:
+        own, of_fhir = float(asked_format == own_type), 0.0
+    else:
+        own, of_fhir = quality(accept, media_type), _quality_of_fhir(accept)
+    if own_type not in (JSON, XML) and of_fhir > own:
         return True
     if own > 0:
         return False

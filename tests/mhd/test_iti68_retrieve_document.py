@@ -90,6 +90,15 @@ async def test_nothing_acceptable_is_406(client: httpx.AsyncClient, url: str) ->
     assert TYPE in issue(response)["diagnostics"]
 
 
+async def test_format_that_nobody_offers(client: httpx.AsyncClient, url: str) -> None:
+    """MHD-68-05, MHD-68-10: `_format` may name the document's own type; any other than that and FHIR's is 406."""
+    own = await client.get(url, params={"_format": "text/plain"})
+    other = await client.get(url, params={"_format": "image/png"})
+
+    assert (own.status_code, own.content) == (200, TEXT)
+    assert (other.status_code, issue(other)["code"]) == (406, "not-supported")
+
+
 async def test_unknown_document_is_404(client: httpx.AsyncClient, url: str) -> None:
     """MHD-68-09, MHD-68-14: an unknown URL."""
     response = await client.get(url[:-4] + "0000")
