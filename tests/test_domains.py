@@ -103,7 +103,7 @@ def test_naming_systems() -> None:
 
 
 def test_one_domain_by_each_spelling() -> None:
-    """PIXM-DOM-03, 05, 07: spellings are exact; the own base is there with and without a slash; inactive ones are not."""
+    """PIXM-DOM-03, PIXM-DOM-05, PIXM-DOM-07: spellings are exact; the own base is there with and without a slash; inactive ones are not."""
     one, old = Domain("urn:oid:2.999.1", ("urn:other",), "One"), Domain("urn:oid:2.999.2", active=False)
     domains = Domains([one, old], BASE)
     assert domains.find("urn:other") is domains.find("urn:oid:2.999.1") is one

@@ -68,7 +68,7 @@ async def test_documents_under_every_linked_number(index: httpx.AsyncClient) -> 
 
 
 async def test_merge_moves_nothing_and_loses_nothing(index: httpx.AsyncClient) -> None:
-    """PIXM-104-31, 36: after a merge, and after its undoing, each document is filed as it was, and found as it should."""
+    """PIXM-104-31, PIXM-104-36: after a merge, and after its undoing, each document is filed as it was, and found as it should."""
     north, south = await fed(index, KATARINA), await fed(index, KATARINA_SOUTH)
     loser = person(NORTH, "N-1002", name=[{"family": "Dvorska", "given": ["Zita"]}], birthDate="1930-11-12")
     lost = await fed(index, loser)

@@ -281,7 +281,7 @@ async def test_rebuilding_gives_the_same(index: httpx.AsyncClient, context: Cont
 
 
 async def test_everybody_of_a_person(index: httpx.AsyncClient, facts: Facts) -> None:
-    """PIXM-104-31, 34: chains of merges lead to the end, and back to everybody."""
+    """PIXM-104-31, PIXM-104-34: chains of merges lead to the end, and back to everybody."""
     ids = {
         number: await fed(
             index, person(NORTH, number, name=[{"family": f"Chain{number}"}], birthDate=f"19{number}0-01-02")

@@ -88,7 +88,7 @@ def outcomes(answer: httpx.Response) -> list[dict[str, Any]]:
 
 
 async def test_parameters_and_bare_patient(index: httpx.AsyncClient, ids: Ids) -> None:
-    """PDQM-119-01, 02, 20..26, 30, 38: exchanges 9 and 10, the same answer."""
+    """PDQM-119-01, PDQM-119-02, PDQM-119-20..26, PDQM-119-30, PDQM-119-38: exchanges 9 and 10, the same answer."""
     answer = await ask(index, parameters(MISTYPED))
     found = matches(answer)
     assert {one for one, _ in found} == {ids["north"], ids["south"]}
@@ -112,7 +112,7 @@ async def test_as_xml(index: httpx.AsyncClient, ids: Ids) -> None:
 
 
 async def test_count(index: httpx.AsyncClient, ids: Ids) -> None:
-    """PDQM-119-10, 26, 31: exchange 11; 0 gives none, a negative one is refused, a large one is lowered."""
+    """PDQM-119-10, PDQM-119-26, PDQM-119-31: exchange 11; 0 gives none, a negative one is refused, a large one is lowered."""
     one = await ask(index, parameters(MISTYPED, count=1))
     assert (matches(one)[0][0], len(matches(one)), one.json()["total"]) == (ids["north"], 1, 1)
     assert matches(await ask(index, parameters(MISTYPED, count=0))) == []
@@ -121,13 +121,13 @@ async def test_count(index: httpx.AsyncClient, ids: Ids) -> None:
 
 
 async def test_only_certain(index: httpx.AsyncClient, ids: Ids) -> None:
-    """PDQM-119-27, 29: exchange 12; several certain records of one person are all returned."""
+    """PDQM-119-27, PDQM-119-29: exchange 12; several certain records of one person are all returned."""
     answer = await ask(index, parameters(CERTAIN, onlyCertainMatches=True))
     assert dict(matches(answer)) == {ids["north"]: "certain", ids["south"]: "certain"}
 
 
 async def test_only_certain_and_twins(index: httpx.AsyncClient, ids: Ids) -> None:
-    """PDQM-119-29, 32: exchange 12b; two persons, so none."""
+    """PDQM-119-29, PDQM-119-32: exchange 12b; two persons, so none."""
     answer = await ask(index, parameters(TWINS, onlyCertainMatches=True))
     assert (matches(answer), answer.json()["total"]) == ([], 0)
     (told,) = outcomes(answer)
@@ -172,12 +172,12 @@ async def test_too_little(index: httpx.AsyncClient, patient: dict[str, Any]) -> 
     ],
 )
 async def test_enough(index: httpx.AsyncClient, patient: dict[str, Any]) -> None:
-    """PDQM-119-15, 32, 39: any of these will do; an identifier of an unknown domain too; nobody is found."""
+    """PDQM-119-15, PDQM-119-32, PDQM-119-39: any of these will do; an identifier of an unknown domain too; nobody is found."""
     assert matches(await ask(index, {"resourceType": "Patient"} | patient)) == []
 
 
 async def test_modifier_extension(index: httpx.AsyncClient, ids: Ids) -> None:
-    """PDQM-119-04, 05: exchange 14; no Patient in the answer."""
+    """PDQM-119-04, PDQM-119-05: exchange 14; no Patient in the answer."""
     url = "https://example.org/not-a-real-person"
     answer = await ask(index, MISTYPED | {"modifierExtension": [{"url": url, "valueBoolean": True}]})
     assert code(answer) == (400, "extension")
@@ -194,7 +194,7 @@ async def test_unknown_extension_is_no_reason(index: httpx.AsyncClient, ids: Ids
 
 
 async def test_what_cannot_be_read_is_dropped(index: httpx.AsyncClient, ids: Ids) -> None:
-    """PDQM-119-07, 34: 200 with a warning; missing parts are tolerated."""
+    """PDQM-119-07, PDQM-119-34: 200 with a warning; missing parts are tolerated."""
     sloppy = MISTYPED | {"birthDate": "1984-3-7", "identifier": [{"value": "x"}]}
     answer = await ask(index, sloppy)
     assert answer.status_code == 200
@@ -235,7 +235,7 @@ async def test_what_has_no_shape_is_dropped(index: httpx.AsyncClient, ids: Ids, 
     ],
 )
 async def test_wrong_parameters(index: httpx.AsyncClient, body: dict[str, Any], expected: str) -> None:
-    """PDQM-119-03, 35: refused with one OperationOutcome."""
+    """PDQM-119-03, PDQM-119-35: refused with one OperationOutcome."""
     assert code(await ask(index, body)) == (400, expected)
 
 
@@ -254,7 +254,7 @@ async def test_merged_record_counts_for_its_survivor(index: httpx.AsyncClient, i
 
 
 async def test_mothers_maiden_name(index: httpx.AsyncClient, ids: Ids) -> None:
-    """PDQM-119-08, 36: it tells namesakes apart, and is returned."""
+    """PDQM-119-08, PDQM-119-36: it tells namesakes apart, and is returned."""
     named = {"name": [{"family": "Same", "given": ["Eva"]}], "birthDate": "2001-01-01"}
     maiden = {name: [{"url": MAIDEN, "valueString": name}] for name in ("Benková", "Zlatá")}
     first = await fed(index, person(NORTH, "N-1", extension=maiden["Benková"], **named))
@@ -266,7 +266,7 @@ async def test_mothers_maiden_name(index: httpx.AsyncClient, ids: Ids) -> None:
 
 
 async def test_changes_nothing_and_repeats_itself(index: httpx.AsyncClient, ids: Ids) -> None:
-    """PDQM-119-11, 37, PIXM-104-20: the same answer each time, and no link comes of it."""
+    """PDQM-119-11, PDQM-119-37, PIXM-104-20: the same answer each time, and no link comes of it."""
     answers = [(await ask(index, MISTYPED)).content for _ in range(5)]
     assert len(set(answers)) == 1
     source = {"sourceIdentifier": f"{NORTH}|N-3001"}

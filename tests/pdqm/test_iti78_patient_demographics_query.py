@@ -102,7 +102,7 @@ async def found(index: httpx.AsyncClient, **asked: str) -> set[str]:
     ],
 )
 async def test_parameters(index: httpx.AsyncClient, ids: dict[str, str], asked: dict[str, str], is_found: bool) -> None:
-    """PDQM-78-03..06, 09, 20..23, 26, 28, 29, 32: each row of the table, alone and together; no fuzziness."""
+    """PDQM-78-03..06, PDQM-78-09, PDQM-78-20..23, PDQM-78-26, PDQM-78-28, PDQM-78-29, PDQM-78-32: each row of the table, alone and together; no fuzziness."""
     assert (ids["katarina"] in await found(index, **asked)) == is_found
 
 
@@ -141,7 +141,7 @@ async def test_birth_dates(index: httpx.AsyncClient, stored: str, asked: str, is
     ],
 )
 async def test_refusals(index: httpx.AsyncClient, query: str, expected: tuple[int, str]) -> None:
-    """PDQM-78-22, 25, 56: what cannot be read."""
+    """PDQM-78-22, PDQM-78-25, PDQM-78-56: what cannot be read."""
     assert code(await index.get(f"/Patient?{query}")) == expected
 
 
@@ -156,7 +156,7 @@ async def test_unknown_gender(index: httpx.AsyncClient, ids: dict[str, str]) -> 
 
 
 async def test_unknown_domain_by_choice(serve: Serve) -> None:
-    """PDQM-78-42, 43: 200 with what there is, and an outcome that does not count."""
+    """PDQM-78-42, PDQM-78-43: 200 with what there is, and an outcome that does not count."""
     async with serve(unknown_domain=200) as index:
         await fed(index, KATARINA)
         answer = await index.get("/Patient", params={"identifier": f"{NORTH}|,urn:oid:2.999.404|"})
@@ -171,7 +171,7 @@ async def test_full_identifier_of_an_unknown_domain(index: httpx.AsyncClient, id
 
 
 async def test_filter_and_full_identifier(index: httpx.AsyncClient) -> None:
-    """PDQM-78-40, 45, PDQM-DAT-03: both must be owned; the answer keeps the filter's domain only."""
+    """PDQM-78-40, PDQM-78-45, PDQM-DAT-03: both must be owned; the answer keeps the filter's domain only."""
     await fed(index, KATARINA)
     await fed(index, person(NORTH, "N-2", identifier=also(NORTH, "N-2", (SOUTH, "S-9")), birthDate="1955-05-05"))
     pairs = [("identifier", f"{NORTH}|N-1001"), ("identifier", f"{NATIONAL}|")]
@@ -184,7 +184,7 @@ async def test_filter_and_full_identifier(index: httpx.AsyncClient) -> None:
 
 
 async def test_sizes_of_pages(index: httpx.AsyncClient) -> None:
-    """PDQM-78-30, 51, 56: 20 by default, 200 at most and told so; 0 counts; `_total=none` takes nothing away."""
+    """PDQM-78-30, PDQM-78-51, PDQM-78-56: 20 by default, 200 at most and told so; 0 counts; `_total=none` takes nothing away."""
     for number in range(23):
         await fed(index, person(NORTH, f"N-{number}", birthDate=f"19{10 + number}-01-01"))
     answer = await index.get("/Patient?family=example&_total=none")
@@ -231,7 +231,7 @@ async def test_newborn_without_a_name(index: httpx.AsyncClient) -> None:
 
 
 async def test_answers_obey_their_profile(index: httpx.AsyncClient, packages: Packages) -> None:
-    """PDQM-78-50, 76, PDQM-DAT-01: the Bundle and its Patients, against IHE's profile."""
+    """PDQM-78-50, PDQM-78-76, PDQM-DAT-01: the Bundle and its Patients, against IHE's profile."""
     await fed(index, KATARINA)
     await fed(index, KATARINA_SOUTH)
     profile = "https://profiles.ihe.net/ITI/PDQm/StructureDefinition/IHE.PDQm.QueryPatientResourceResponseMessage"

@@ -54,7 +54,7 @@ def seealso(patient: dict[str, Any]) -> set[str]:
 
 
 async def test_name_and_gender(index: httpx.AsyncClient, ids: Ids) -> None:
-    """PDQM-78-01, 06, 20, 50, 54, 59, 75: exchange 1; the records of one person say so."""
+    """PDQM-78-01, PDQM-78-06, PDQM-78-20, PDQM-78-50, PDQM-78-54, PDQM-78-59, PDQM-78-75: exchange 1; the records of one person say so."""
     answer = await index.get("/Patient?family=novak&gender=female&active=true")
     found = entries(answer)
     assert answer.json()["total"] == 2
@@ -65,7 +65,7 @@ async def test_name_and_gender(index: httpx.AsyncClient, ids: Ids) -> None:
 
 
 async def test_the_same_by_post(index: httpx.AsyncClient, ids: Ids) -> None:
-    """PDQM-78-01, 02: exchange 2; parameters of URL and body are combined."""
+    """PDQM-78-01, PDQM-78-02: exchange 2; parameters of URL and body are combined."""
     got = await index.get("/Patient?family=novak&gender=female&active=true")
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     body = "gender=female&active=true"
@@ -74,7 +74,7 @@ async def test_the_same_by_post(index: httpx.AsyncClient, ids: Ids) -> None:
 
 
 async def test_no_hit(index: httpx.AsyncClient, ids: Ids) -> None:
-    """PDQM-78-21, 52: exchange 3."""
+    """PDQM-78-21, PDQM-78-52: exchange 3."""
     answer = await index.get("/Patient?family:exact=Novak&birthdate=1984-03-07")
     url = f"{BASE}/Patient?family:exact=Novak&birthdate=1984-03-07"
     expected = {"resourceType": "Bundle", "type": "searchset", "total": 0, "link": [{"relation": "self", "url": url}]}
@@ -82,7 +82,7 @@ async def test_no_hit(index: httpx.AsyncClient, ids: Ids) -> None:
 
 
 async def test_only_identifiers_of_a_domain(index: httpx.AsyncClient, ids: Ids) -> None:
-    """PDQM-78-40, 41: exchange 4; the record itself keeps all its identifiers."""
+    """PDQM-78-40, PDQM-78-41: exchange 4; the record itself keeps all its identifiers."""
     answer = await index.get("/Patient", params={"birthdate": "1984-03-07", "identifier": f"{SOUTH}|"})
     found = entries(answer)
     assert answer.json()["total"] == 1
@@ -91,7 +91,7 @@ async def test_only_identifiers_of_a_domain(index: httpx.AsyncClient, ids: Ids) 
 
 
 async def test_unknown_parameter(index: httpx.AsyncClient, ids: Ids) -> None:
-    """PDQM-78-07, 08: exchange 5."""
+    """PDQM-78-07, PDQM-78-08: exchange 5."""
     answer = await index.get("/Patient?family=kral&shoe-size=43")
     assert (set(entries(answer)), link(answer)) == ({ids["peter"]}, f"{BASE}/Patient?family=kral")
     strict = await index.get("/Patient?family=kral&shoe-size=43", headers={"Prefer": "handling=strict"})
@@ -99,7 +99,7 @@ async def test_unknown_parameter(index: httpx.AsyncClient, ids: Ids) -> None:
 
 
 async def test_unknown_domain(index: httpx.AsyncClient) -> None:
-    """PDQM-78-42, 46: exchange 6, to the letter."""
+    """PDQM-78-42, PDQM-78-46: exchange 6, to the letter."""
     answer = await index.get("/Patient", params={"family": "novak", "identifier": "urn:oid:2.999.404|"})
     text = "identifier domain urn:oid:2.999.404 is not known here"
     issue = {
@@ -112,7 +112,7 @@ async def test_unknown_domain(index: httpx.AsyncClient) -> None:
 
 
 async def test_merged_record_with_its_survivor(index: httpx.AsyncClient, ids: Ids) -> None:
-    """PDQM-78-60, 70, 71, 72, 82: exchange 8."""
+    """PDQM-78-60, PDQM-78-70, PDQM-78-71, PDQM-78-72, PDQM-78-82: exchange 8."""
     loser = person(NORTH, "N-1002", name=[{"family": "Novak", "given": ["Katarina"]}], birthDate="1984-07-03")
     other = {"identifier": {"system": NORTH, "value": "N-1001"}}
     lost = await fed(index, loser | {"link": [{"other": other, "type": "replaced-by"}]})
@@ -128,7 +128,7 @@ async def test_merged_record_with_its_survivor(index: httpx.AsyncClient, ids: Id
 
 
 async def test_read(index: httpx.AsyncClient, ids: Ids) -> None:
-    """PDQM-78-80, 81, 84, 85: exchanges 8b and 8c."""
+    """PDQM-78-80, PDQM-78-81, PDQM-78-84, PDQM-78-85: exchanges 8b and 8c."""
     answer = await index.get(f"/Patient/{ids['north']}")
     assert (answer.status_code, answer.headers["etag"], answer.json()["id"]) == (200, 'W/"2"', ids["north"])
     assert answer.headers["last-modified"].endswith("GMT")
@@ -141,14 +141,14 @@ async def test_read(index: httpx.AsyncClient, ids: Ids) -> None:
 
 
 async def test_format_not_available(index: httpx.AsyncClient, ids: Ids) -> None:
-    """PDQM-78-53, 83: exchange 15; 406 for a search, 400 for a read."""
+    """PDQM-78-53, PDQM-78-83: exchange 15; 406 for a search, 400 for a read."""
     for url, status in (("/Patient?family=kral", 406), (f"/Patient/{ids['north']}?", 400)):
         answer = await index.get(f"{url}&_format=text/turtle")
         assert (answer.status_code, answer.json()["issue"][0]["code"]) == (status, "not-supported")
 
 
 async def test_paging(index: httpx.AsyncClient) -> None:
-    """PDQM-78-05, 30, 51, 55, 57: exchange 7; there and back again, and nobody is missed while others are fed."""
+    """PDQM-78-05, PDQM-78-30, PDQM-78-51, PDQM-78-55, PDQM-78-57: exchange 7; there and back again, and nobody is missed while others are fed."""
     for number in range(12):
         born = f"19{50 + number}-01-02"
         name = [{"family": f"Fictitious{number:02}", "given": ["Ada"]}]
@@ -178,7 +178,7 @@ async def test_forged_page(index: httpx.AsyncClient) -> None:
 
 
 async def test_metadata(index: httpx.AsyncClient) -> None:
-    """PDQM-ACT-03, PIXM-ACT-01, 02, PIXM-CAP-01..03, 05: what is offered of patients is told."""
+    """PDQM-ACT-03, PIXM-ACT-01, PIXM-ACT-02, PIXM-CAP-01..03, PIXM-CAP-05: what is offered of patients is told."""
     statement = (await index.get("/metadata", headers=JSON)).json()
     (patient,) = [one for one in statement["rest"][0]["resource"] if one["type"] == "Patient"]
     assert patient["conditionalUpdate"] is patient["conditionalCreate"] is True
@@ -200,7 +200,7 @@ async def test_search_of_the_whole_system(index: httpx.AsyncClient, ids: Ids) ->
 
 
 async def test_listed_parameters(index: httpx.AsyncClient) -> None:
-    """PDQM-CAP-01, 02, PDQM-ACT-01, 02: types, the definition of one, the twins of strings; the operation."""
+    """PDQM-CAP-01, PDQM-CAP-02, PDQM-ACT-01, PDQM-ACT-02: types, the definition of one, the twins of strings; the operation."""
     statement = (await index.get("/metadata")).json()
     (patient,) = [one for one in statement["rest"][0]["resource"] if one["type"] == "Patient"]
     listed = {one["name"]: one for one in patient["searchParam"]}

@@ -60,7 +60,7 @@ async def put(index: httpx.AsyncClient, query: str, body: dict[str, Any] | None 
     ],
 )
 async def test_the_key(index: httpx.AsyncClient, query: str, expected: tuple[int, str]) -> None:
-    """PIXM-104-04, 13, 56, PIXM-DOM-01, 03: refused alike by PUT and DELETE; nothing is kept."""
+    """PIXM-104-04, PIXM-104-13, PIXM-104-56, PIXM-DOM-01, PIXM-DOM-03: refused alike by PUT and DELETE; nothing is kept."""
     assert code(await put(index, query)) == expected
     assert code(await index.delete(f"/Patient?{query}")) == expected
     assert (await index.get("/Patient")).json()["total"] == 0
@@ -109,7 +109,7 @@ async def test_xml_body(index: httpx.AsyncClient) -> None:
     ],
 )
 async def test_defects(index: httpx.AsyncClient, change: dict[str, Any], expected: tuple[int, str]) -> None:
-    """PIXM-104-11, 23, PIXM-DAT-01, 20, PIXM-HTTP-08: 400 is not legal FHIR, 422 is against the profile or our rules."""
+    """PIXM-104-11, PIXM-104-23, PIXM-DAT-01, PIXM-DAT-20, PIXM-HTTP-08: 400 is not legal FHIR, 422 is against the profile or our rules."""
     body = {name: value for name, value in (person(NORTH, "N-1") | change).items() if value is not None}
     answer = await put(index, f"identifier={NORTH}|N-1", body)
     assert code(answer) == expected
@@ -131,7 +131,7 @@ async def test_body_limit(index: httpx.AsyncClient) -> None:
 
 
 async def test_every_element_comes_back(index: httpx.AsyncClient) -> None:
-    """PIXM-104-16, 24, 40, PIXM-DAT-02, PDQM-78-61, 74, 77: what was fed is what is read, unknown extensions too."""
+    """PIXM-104-16, PIXM-104-24, PIXM-104-40, PIXM-DAT-02, PDQM-78-61, PDQM-78-74, PDQM-78-77: what was fed is what is read, unknown extensions too."""
     sd = "http://hl7.org/fhir/StructureDefinition"
     full = person(
         NORTH,
@@ -174,7 +174,7 @@ async def test_same_body_keeps_the_version(index: httpx.AsyncClient) -> None:
 
 
 async def test_key_is_added(index: httpx.AsyncClient) -> None:
-    """PIXM-104-03, 11: a body without an identifier of the key's domain gets the key, and is found by it."""
+    """PIXM-104-03, PIXM-104-11: a body without an identifier of the key's domain gets the key, and is found by it."""
     await fed(index, person(NATIONAL, "1234567890"), NORTH, "N-5")
     assert identifiers(await pix(index, f"{NORTH}|N-5")) == {f"{NATIONAL}|1234567890"}
 
@@ -184,7 +184,7 @@ async def test_key_is_added(index: httpx.AsyncClient) -> None:
     [("return=minimal", ""), ("return=OperationOutcome", "OperationOutcome"), ("return=representation", "Patient")],
 )
 async def test_prefer(index: httpx.AsyncClient, prefer: str, kind: str) -> None:
-    """PIXM-104-15, 51: what the caller wants back."""
+    """PIXM-104-15, PIXM-104-51: what the caller wants back."""
     answer = await feed(index, person(NORTH, "N-1"), Prefer=prefer)
     assert answer.status_code == 201
     assert (answer.json()["resourceType"] if answer.content else "") == kind
@@ -271,7 +271,7 @@ async def test_deactivated(index: httpx.AsyncClient, serve: Serve) -> None:
 
 
 async def test_merge_refusals(index: httpx.AsyncClient) -> None:
-    """PIXM-104-32, 34: the survivor must be known, active, of the same domain and another one."""
+    """PIXM-104-32, PIXM-104-34: the survivor must be known, active, of the same domain and another one."""
     await fed(index, named("Survivor", "N-1"))
     await fed(index, named("Loser", "N-2"))
     await fed(index, named("Gone", "N-3", active=False))
@@ -291,7 +291,7 @@ async def test_merge_refusals(index: httpx.AsyncClient) -> None:
 
 
 async def test_merge_by_reference_of_an_unknown_key(index: httpx.AsyncClient) -> None:
-    """PIXM-104-32, 33, 35: a local reference will do; a key that was never fed becomes an inactive record."""
+    """PIXM-104-32, PIXM-104-33, PIXM-104-35: a local reference will do; a key that was never fed becomes an inactive record."""
     survivor = await fed(index, named("Survivor", "N-1"))
     link = [{"other": {"reference": f"{BASE}/Patient/{survivor}"}, "type": "replaced-by"}]
     answer = await feed(index, named("Loser", "N-2", active=None, link=link))
@@ -325,7 +325,7 @@ async def test_undoing_a_merge(index: httpx.AsyncClient, serve: Serve) -> None:
 
 
 async def test_removed_key_begins_anew(index: httpx.AsyncClient) -> None:
-    """PIXM-104-55, 58, PDQM-78-73: a later feed makes a new record; the old one is not found."""
+    """PIXM-104-55, PIXM-104-58, PDQM-78-73: a later feed makes a new record; the old one is not found."""
     first = await fed(index, person(NORTH, "N-1"))
     await index.delete("/Patient", params={"identifier": f"{NORTH}|N-1"})
     assert (await index.get("/Patient?family=example")).json()["total"] == 0
@@ -352,7 +352,7 @@ async def test_conditional_create(index: httpx.AsyncClient) -> None:
 
 
 async def test_option_and_unlisted_interactions(index: httpx.AsyncClient, serve: Serve) -> None:
-    """PIXM-ACT-02, 04, PIXM-104-59, PIXM-HTTP-15: without the option no DELETE; no interaction by id."""
+    """PIXM-ACT-02, PIXM-ACT-04, PIXM-104-59, PIXM-HTTP-15: without the option no DELETE; no interaction by id."""
     async with serve(remove_patient=False) as other:
         answer = await other.delete(f"/Patient?identifier={NORTH}|N-1")
         assert (answer.status_code, "DELETE" in answer.headers["allow"]) == (405, False)

@@ -58,7 +58,7 @@ async def ids(index: httpx.AsyncClient) -> dict[str, str]:
     ],
 )
 async def test_sources(index: httpx.AsyncClient, ids: dict[str, str], query: str, expected: tuple[int, str]) -> None:
-    """PIXM-83-02, 03, PIXM-DOM-03, 07: form, domain, value; a comma belongs to the value, and case matters."""
+    """PIXM-83-02, PIXM-83-03, PIXM-DOM-03, PIXM-DOM-07: form, domain, value; a comma belongs to the value, and case matters."""
     assert code(await index.get(f"/Patient/$ihe-pix?{query}")) == expected
 
 
@@ -73,12 +73,12 @@ async def test_sources(index: httpx.AsyncClient, ids: dict[str, str], query: str
 async def test_which_refusal_wins(
     index: httpx.AsyncClient, ids: dict[str, str], source: str, target: str, expected: tuple[int, str]
 ) -> None:
-    """PIXM-83-05, 33, PIXM-HTTP-17: 400 before 403 before 404; a comma does not separate targets."""
+    """PIXM-83-05, PIXM-83-33, PIXM-HTTP-17: 400 before 403 before 404; a comma does not separate targets."""
     assert code(await pix(index, source, target)) == expected
 
 
 async def test_format_comes_first(index: httpx.AsyncClient) -> None:
-    """PIXM-HTTP-02, 05, 17: a format that is not available, before anything else."""
+    """PIXM-HTTP-02, PIXM-HTTP-05, PIXM-HTTP-17: a format that is not available, before anything else."""
     url = "/Patient/$ihe-pix?sourceIdentifier=urn:oid:2.999.404|1"
     assert code(await index.get(url, headers={"Accept": "text/turtle"})) == (406, "not-supported")
     xml = await index.get(f"{url}&_format=application/fhir+xml", headers={"Accept": "application/fhir+json"})
@@ -86,14 +86,14 @@ async def test_format_comes_first(index: httpx.AsyncClient) -> None:
 
 
 async def test_escaped_urls_and_values(index: httpx.AsyncClient) -> None:
-    r"""PIXM-HTTP-11, 12: percent-encoded names, `\,` and `\|` in values."""
+    r"""PIXM-HTTP-11, PIXM-HTTP-12: percent-encoded names, `\,` and `\|` in values."""
     await fed(index, person(NORTH, "a,b|c"), NORTH, r"a\,b\|c")
     encoded = "/Patient/%24ihe-pix?sourceIdentifier=urn%3Aoid%3A2.999.10.1%7Ca%5C%2Cb%5C%7Cc"
     assert (await index.get(encoded)).status_code == 200
 
 
 async def test_several_targets(index: httpx.AsyncClient, ids: dict[str, str]) -> None:
-    """PIXM-83-05, 14, 15: every requested domain with a value is represented, and its records."""
+    """PIXM-83-05, PIXM-83-14, PIXM-83-15: every requested domain with a value is represented, and its records."""
     answer = await pix(index, N_1001, SOUTH, NATIONAL)
     assert identifiers(answer) == {S_77, f"{NATIONAL}|8453070123"}
     assert references(answer) == {f"{BASE}/Patient/{ids['south']}"}
@@ -101,7 +101,7 @@ async def test_several_targets(index: httpx.AsyncClient, ids: dict[str, str]) ->
 
 
 async def test_own_address_as_source(index: httpx.AsyncClient, ids: dict[str, str]) -> None:
-    """PIXM-83-04, 13, 15: by our own id; the record itself is not among the answers."""
+    """PIXM-83-04, PIXM-83-13, PIXM-83-15: by our own id; the record itself is not among the answers."""
     answer = await pix(index, f"{BASE}|Patient/{ids['north']}")
     assert N_1001 in identifiers(answer)
     assert f"{BASE}/Patient/{ids['north']}" not in references(answer)
@@ -110,14 +110,14 @@ async def test_own_address_as_source(index: httpx.AsyncClient, ids: dict[str, st
 
 
 async def test_number_that_several_records_have(index: httpx.AsyncClient, ids: dict[str, str]) -> None:
-    """PIXM-83-04, 13: a national number belongs to the person; nobody owns it, so everybody is told."""
+    """PIXM-83-04, PIXM-83-13: a national number belongs to the person; nobody owns it, so everybody is told."""
     answer = await pix(index, f"{NATIONAL}|8453070123")
     assert identifiers(answer) == {N_1001, S_77}
     assert len(references(answer)) == 4
 
 
 async def test_what_is_told_of_an_identifier(index: httpx.AsyncClient) -> None:
-    """PIXM-83-18, 19: use, type and period as stored; the assigner is the domain's name."""
+    """PIXM-83-18, PIXM-83-19: use, type and period as stored; the assigner is the domain's name."""
     kept = {"use": "usual", "type": {"text": "number"}, "period": {"start": "2020"}}
     number = {"system": SOUTH, "value": "S-1", "assigner": {"reference": "Organization/1"}, **kept}
     await fed(index, person(NORTH, "N-1"))
@@ -143,7 +143,7 @@ async def test_without_references(serve: Serve) -> None:
 
 
 async def test_domain_that_is_not_revealed(serve: Serve, tmp_path: Any) -> None:
-    """PIXM-83-21, 37, PIXM-DOM-01: its numbers help matching; the answer is simply shorter, everywhere."""
+    """PIXM-83-21, PIXM-83-37, PIXM-DOM-01: its numbers help matching; the answer is simply shorter, everywhere."""
     file = tmp_path / "domains.toml"
     file.write_text(
         f'[[domain]]\nsystem = "{NORTH}"\nname = "North"\n'

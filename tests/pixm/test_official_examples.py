@@ -33,7 +33,7 @@ async def alice(index: httpx.AsyncClient) -> dict[str, str]:
 
 
 async def test_all_of_alice(index: httpx.AsyncClient, alice: dict[str, str]) -> None:
-    """PIXM-83-01, 10..15: the published request and response, but for the ids."""
+    """PIXM-83-01, PIXM-83-10..15: the published request and response, but for the ids."""
     request = example("pixm", "Parameters-pixm-request-mohralice-red-all")
     answer = await index.post("/Patient/$ihe-pix", json=request, headers=JSON)
     published = example("pixm", "Parameters-pixm-response-mohralice-red-all")["parameter"]
@@ -47,7 +47,7 @@ async def test_all_of_alice(index: httpx.AsyncClient, alice: dict[str, str]) -> 
 
 
 async def test_two_targets_and_xml(index: httpx.AsyncClient, alice: dict[str, str]) -> None:
-    """PIXM-83-05, 14: the published request names two domains; both are told, which its response forgets."""
+    """PIXM-83-05, PIXM-83-14: the published request names two domains; both are told, which its response forgets."""
     asked = example("pixm", "Parameters-pixm-request-mohralice-red-to-blue")["parameter"]
     pairs = [(one["name"], one["valueString"]) for one in asked]
     answer = await index.get("/Patient/$ihe-pix", params=pairs)
@@ -65,7 +65,7 @@ async def test_not_found(index: httpx.AsyncClient, alice: dict[str, str]) -> Non
 
 
 async def test_revised_and_resolved(index: httpx.AsyncClient, alice: dict[str, str]) -> None:
-    """PIXM-104-01, 06, 30..37: Alissa revised, the maiden's record merged into Alice's."""
+    """PIXM-104-01, PIXM-104-06, PIXM-104-30..37: Alissa revised, the maiden's record merged into Alice's."""
     revised = await feed(index, example("pixm", "Patient-Patient-MohrAlissa-Red"))
     assert (revised.status_code, revised.json()["id"]) == (200, alice["Red"])
     await fed(index, example("pixm", "Patient-Patient-MaidenAlice-Red"))
@@ -85,7 +85,7 @@ async def test_revised_and_resolved(index: httpx.AsyncClient, alice: dict[str, s
     ],
 )
 async def test_match_inputs(index: httpx.AsyncClient, name: str) -> None:
-    """PDQM-119-02, 03, 20: every published input is understood."""
+    """PDQM-119-02, PDQM-119-03, PDQM-119-20: every published input is understood."""
     answer = await index.post("/Patient/$match", json=example("pdqm", name), headers=JSON)
     assert (answer.status_code, answer.json()["type"]) == (200, "searchset"), answer.text
 

@@ -58,7 +58,7 @@ async def ids(index: httpx.AsyncClient) -> dict[str, str]:
 
 
 async def test_add_then_revise(index: httpx.AsyncClient) -> None:
-    """PIXM-104-01, 05, 06, 17; PIXM-HTTP-14: exchanges 2 and 3."""
+    """PIXM-104-01, PIXM-104-05, PIXM-104-06, PIXM-104-17; PIXM-HTTP-14: exchanges 2 and 3."""
     answer = await feed(index, KATARINA, X_Request_Id="5d1f0a52-0001")
     stored = answer.json()
     assert answer.status_code == 201
@@ -71,7 +71,7 @@ async def test_add_then_revise(index: httpx.AsyncClient) -> None:
 
 
 async def test_all_counterparts(index: httpx.AsyncClient, ids: dict[str, str]) -> None:
-    """PIXM-83-01, 10..13, 15..18, 34: exchange 4; absolute references, no source, names of domains."""
+    """PIXM-83-01, PIXM-83-10..13, PIXM-83-15..18, PIXM-83-34: exchange 4; absolute references, no source, names of domains."""
     answer = await pix(index, N_1001)
     assert by_name(answer) == sorted(
         map(
@@ -103,7 +103,7 @@ async def test_one_target_domain_as_xml(index: httpx.AsyncClient, ids: dict[str,
 
 @pytest.mark.parametrize("own", [BASE, f"{BASE}/"])
 async def test_logical_id_of_a_foreign_server(index: httpx.AsyncClient, ids: dict[str, str], own: str) -> None:
-    """PIXM-83-04, 15, PIXM-DOM-04, 05: exchange 6, with and without a slash at the end of our own base."""
+    """PIXM-83-04, PIXM-83-15, PIXM-DOM-04, PIXM-DOM-05: exchange 6, with and without a slash at the end of our own base."""
     answer = await pix(index, f"{LAB}|Patient/9f2", own)
     assert by_name(answer) == sorted(str(target(f"{BASE}/Patient/{one}")) for one in ids.values())
 
@@ -126,7 +126,7 @@ async def test_no_counterpart(index: httpx.AsyncClient) -> None:
 async def test_refusals(
     index: httpx.AsyncClient, ids: dict[str, str], asked: tuple[str, ...], expected: tuple[int, str], sentence: str
 ) -> None:
-    """PIXM-83-30, 31, 32, PIXM-HTTP-08, 09: exchanges 8, 9, 10, to the letter."""
+    """PIXM-83-30, PIXM-83-31, PIXM-83-32, PIXM-HTTP-08, PIXM-HTTP-09: exchanges 8, 9, 10, to the letter."""
     answer = await pix(index, *asked)
     issue = {"severity": "error", "code": expected[1], "details": {"text": sentence}, "diagnostics": sentence}
     assert (answer.status_code, answer.json()) == (expected[0], {"resourceType": "OperationOutcome", "issue": [issue]})
@@ -139,7 +139,7 @@ async def test_format_not_available(index: httpx.AsyncClient) -> None:
 
 
 async def test_ambiguous_feed(index: httpx.AsyncClient) -> None:
-    """PIXM-104-07, 53: exchange 12; nothing is changed, nothing is deleted."""
+    """PIXM-104-07, PIXM-104-53: exchange 12; nothing is changed, nothing is deleted."""
     for number, born in (("N-1", "1970-01-02"), ("N-2", "1981-05-06")):
         await fed(index, person(NORTH, number, birthDate=born, identifier=also(NORTH, number, (EMERGENCY, "X"))))
     for answer in (
@@ -152,7 +152,7 @@ async def test_ambiguous_feed(index: httpx.AsyncClient) -> None:
 
 
 async def test_merge_and_after(index: httpx.AsyncClient, ids: dict[str, str]) -> None:
-    """PIXM-104-30, 31, 33, 36, 37, 41, PIXM-83-35: exchanges 12b and 13."""
+    """PIXM-104-30, PIXM-104-31, PIXM-104-33, PIXM-104-36, PIXM-104-37, PIXM-104-41, PIXM-83-35: exchanges 12b and 13."""
     loser = person(NORTH, "N-1002", name=[{"family": "Novak", "given": ["Katarina"]}], birthDate="1984-07-03")
     lost = await fed(index, loser)
     other = {"identifier": {"system": NORTH, "value": "N-1001"}}
@@ -169,7 +169,7 @@ async def test_merge_and_after(index: httpx.AsyncClient, ids: dict[str, str]) ->
 
 
 async def test_remove(index: httpx.AsyncClient, ids: dict[str, str]) -> None:
-    """PIXM-104-50..52, 54, 55: exchange 14."""
+    """PIXM-104-50..52, PIXM-104-54, PIXM-104-55: exchange 14."""
     for _ in range(2):
         answer = await index.delete("/Patient", params={"identifier": S_77})
         assert (answer.status_code, answer.content) == (204, b"")
