@@ -15,7 +15,7 @@ URL = f"/Patient/$ihe-pix?sourceIdentifier={NORTH}|N-1"
 
 @pytest.fixture(autouse=True)
 async def somebody(index: httpx.AsyncClient) -> None:
-    """One known patient; nobody needs a token (PIXM-ACT-03)."""
+    """One known patient; nobody needs a token."""
     await fed(index, person(NORTH, "N-1"))
 
 
@@ -41,7 +41,7 @@ async def test_spellings_of_format(index: httpx.AsyncClient, asked: str, expecte
 
 @pytest.mark.parametrize("accept", ["", "*/*", "text/html"])
 async def test_json_when_nothing_is_asked(index: httpx.AsyncClient, accept: str) -> None:
-    """PIXM-HTTP-04: no Accept, anything, a browser."""
+    """PIXM-HTTP-04, PIXM-ACT-03: no Accept, anything, a browser; and no token."""
     answer = await index.get(URL, headers={"Accept": accept})
     assert answer.headers["content-type"] == "application/fhir+json; charset=utf-8"
 
