@@ -93,7 +93,11 @@ class Table:
     def _unknown(self, path: str) -> FhirError:
         if path.rpartition("/")[2].startswith("$"):
             name = path.rpartition("/")[2][:64]
-            return FhirError("not-supported", f"The operation `{name}` is not offered at this path; see `[base]/metadata`.", status=404)
+            return FhirError(
+                "not-supported",
+                f"The operation `{name}` is not offered at this path; see `[base]/metadata`.",
+                status=404,
+            )
         offered = sorted(self._root.literal)
         first = path.partition("/")[0]
         if first in self._root.literal:

@@ -85,9 +85,7 @@ def position(text: str, of_query: str, key: bytes = b"") -> Position:
             raise ValueError("signature")
         values, record_id = orjson.loads(body)
     except ValueError:
-        message = (
-            "The page token in the URL does not belong to this query. Begin at the first page."
-        )
+        message = "The page token in the URL does not belong to this query. Begin at the first page."
         raise FhirError("value", message) from None
     return Position(tuple(_value(each) for each in values), record_id)
 

@@ -210,7 +210,7 @@ def wiped(context: Context) -> Callable[[], Awaitable[None]]:
     return wipe
 
 
-SURNAMES = "Hruška Bielik Dvorský Zemko Oravec Gregor Petráš Vlček Juhász Tóth Šimko Malý".split()
+SURNAMES = ["Hruška", "Bielik", "Dvorský", "Zemko", "Oravec", "Gregor", "Petráš", "Vlček", "Juhász", "Tóth", "Šimko", "Malý"]
 
 
 def households(chance: random.Random, count: int) -> list[dict[str, Any]]:
