@@ -26,7 +26,7 @@ from tests.bench.row import Row, milliseconds
 from tests.submissions import submission
 
 BASE = "/fhir"
-ROUNDS = 7
+ROUNDS = 15
 MAJORITY, SNAPSHOT = WriteConcern("majority", j=True), ReadConcern("snapshot")
 
 Document = dict[str, Any]
