@@ -210,7 +210,20 @@ def wiped(context: Context) -> Callable[[], Awaitable[None]]:
     return wipe
 
 
-SURNAMES = ["Hruška", "Bielik", "Dvorský", "Zemko", "Oravec", "Gregor", "Petráš", "Vlček", "Juhász", "Tóth", "Šimko", "Malý"]
+SURNAMES = [
+    "Hruška",
+    "Bielik",
+    "Dvorský",
+    "Zemko",
+    "Oravec",
+    "Gregor",
+    "Petráš",
+    "Vlček",
+    "Juhász",
+    "Tóth",
+    "Šimko",
+    "Malý",
+]
 
 
 def households(chance: random.Random, count: int) -> list[dict[str, Any]]:
