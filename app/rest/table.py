@@ -91,13 +91,10 @@ class Table:
         node.served[interaction.method] = (transaction, interaction)
 
     def _unknown(self, path: str) -> FhirError:
-        if path.rpartition("/")[2].startswith("$"):
-            name = path.rpartition("/")[2][:64]
-            return FhirError(
-                "not-supported",
-                f"The operation `{name}` is not offered at this path; see `[base]/metadata`.",
-                status=404,
-            )
+        name = path.rpartition("/")[2][:64]
+        if name.startswith("$"):
+            text = f"The operation `{name}` is not offered at this path; see `[base]/metadata`."
+            return FhirError("not-supported", text, status=404)
         offered = sorted(self._root.literal)
         first = path.partition("/")[0]
         if first in self._root.literal:
