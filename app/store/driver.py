@@ -156,6 +156,13 @@ def connect(url: str, driver: Driver = "pymongo", database: str = "") -> Connect
         raise FhirError("exception", f"The URL of the database cannot be read: {error}.") from error
 
 
+async def aggregated(collection: Any, stages: list[Document], max_time_ms: int) -> list[Document]:
+    """Return what comes out of `stages`; PyMongo's call is awaited for its cursor, motor's is not."""
+    cursor = await _settled(collection.aggregate(stages, maxTimeMS=max_time_ms))
+    found: list[Document] = await cursor.to_list(None)
+    return found
+
+
 @contextmanager
 def failures_told() -> Iterator[None]:
     """Turn what the driver raises when the database is away, slow or full into FhirError."""

@@ -41,6 +41,34 @@ def sort_field(key: Sort) -> str:
     return RECORD.get(key.parameter) or (f"{first}.start" if key.type == "date" else first)
 
 
+def is_parallel(sort: Sequence[Sort]) -> bool:
+    """Tell whether records have several arrays to be sorted by, which MongoDB refuses to find by."""
+    return len({each.parameter for each in sort if each.parameter not in RECORD}) > 1
+
+
+def stages(found: Filter, sort: Sequence[Sort], limit: int, *, backwards: bool = False) -> list[Filter]:
+    """Return the stages that find what `find` would with `sort_keys`, when there are several arrays to sort by.
+
+    What decides is taken out of the arrays first; no index helps, so that all that is found is sorted.
+
+    Args:
+        found: the filter of the page.
+    """
+    names = {field: f"order.{place}" for place, field in enumerate(dict.fromkeys(map(sort_field, sort)))}
+    first = {names[sort_field(each)]: _first(each) for each in sort if each.parameter not in RECORD}
+    keys = {
+        names[field] if field.startswith(INDEX) else field: way for field, way in sort_keys(sort, backwards=backwards)
+    }
+    shown = {each.parameter: RECORD.get(each.parameter, f"{INDEX}{each.parameter}") for each in sort}
+    kept = {"json": 1, **dict.fromkeys(shown.values(), 1)}
+    return [{"$match": found}, {"$set": first}, {"$sort": keys}, {"$limit": limit}, {"$project": kept}]
+
+
+def _first(key: Sort) -> Filter:
+    first = {"$first": f"${INDEX}{key.parameter}"}
+    return {"$let": {"vars": {"first": first}, "in": "$$first.start"}} if key.type == "date" else first
+
+
 def projection(sort: Sequence[Sort]) -> Filter:
     """Return what a search must read of a record, beside `json` and `_id`, to know its position."""
     return {

@@ -24,12 +24,12 @@ from app.store.atomic import Atomic
 from app.store.change import Change, Create, KeyTaken
 from app.store.commit import Commit, new_records
 from app.store.content import ContentStore
-from app.store.driver import Connection, Document, Session, failures_told
+from app.store.driver import Connection, Document, Session, aggregated, failures_told
 from app.store.facts import FACTS, Facts, ensure_fact_indexes
 from app.store.filter import to_filter
 from app.store.indexes import ensure_indexes
 from app.store.links import resolve_links
-from app.store.order import page_filter, position, projection, sort_keys
+from app.store.order import is_parallel, page_filter, position, projection, sort_keys, stages
 from app.store.record import Derive, Kept, Match, Recording, history_key, kept, to_milliseconds
 from app.store.reindex import Progress, reindex
 from app.store.turns import Turns
@@ -264,8 +264,12 @@ class Store:
         if not query.count:
             return []
         limit, backwards = query.count + 1, query.before is not None
-        cursor = self._records(query.resource_type).find(
-            page_filter(criterion, query.sort, query.before or query.after, backwards=backwards),
+        found = page_filter(criterion, query.sort, query.before or query.after, backwards=backwards)
+        records = self._records(query.resource_type)
+        if is_parallel(query.sort):
+            return await aggregated(records, stages(found, query.sort, limit, backwards=backwards), SEARCH_MS)
+        cursor = records.find(
+            found,
             _SERVED | projection(query.sort),
             sort=sort_keys(query.sort, backwards=backwards),
             limit=limit,

@@ -55,6 +55,43 @@ def ids(pages: Sequence[Found]) -> list[str]:
     return [entry.id for page in pages for entry in page.entries]
 
 
+MANY_SORTS = ("type,-date", "-type,date", "status,-date,type", "-identifier,type,-_lastUpdated", "date,-date,type,date")
+
+
+@pytest.mark.parametrize("sort", MANY_SORTS)
+@pytest.mark.parametrize("count", [1, 5, 50])
+async def test_order_by_several_parameters(store: Store, ask: Asker, sort: str, count: int) -> None:
+    """FHIR R4 search.html#sort: `_sort=status,-date,category`: the keys one after the other, page by page."""
+    codes = ("c", "a", "", "b")
+    for number in range(12):
+        elements: dict[str, Any] = {"identifier": [{"value": f"i{number % 3}"}]}
+        if code := codes[number % 4]:
+            elements["type"] = {"coding": [{"code": code}, {"code": "z"}]}
+        await publish(store, [number], **elements)
+
+    def key(number: int) -> list[tuple[str, ...]]:
+        values = {
+            "type": codes[number % 4],
+            "date": str(number % 5),
+            "status": "current",
+            "identifier": str(number % 3),
+            "_lastUpdated": f"{number:02}",
+        }
+        return [(values[name.lstrip("-")],) for name in sort.split(",")]
+
+    expected = sorted(range(12), reverse=True)
+    for place, name in reversed(list(enumerate(sort.split(",")))):
+        expected.sort(key=lambda number, place=place: key(number)[place], reverse=name.startswith("-"))
+
+    pages = await all_pages(store, ask("DocumentReference", _sort=sort, _count=str(count)))
+
+    assert ids(pages) == [f"d{number:03}" for number in expected]
+    if len(pages) > 1:
+        first = ask("DocumentReference", _sort=sort, _count=str(count))
+        back = await store.search(replace(first, before=pages[1].previous))
+        assert ids([back]) == ids(pages[:1])
+
+
 async def test_found_is_what_was_committed(store: Store, ask: Asker) -> None:
     """FHIR R4 search.html: what a search returns is the current version, byte for byte."""
     await store.commit([Create(document_reference("d1"))], NOW)
