@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from app.document.entry import Entry
 from app.document.identifier import token
-from app.document.vocabulary import PATIENTS_DIFFER, UNKNOWN_PATIENT, UNRESOLVED
+from app.document.vocabulary import METADATA_ERROR, PATIENTS_DIFFER, UNKNOWN_PATIENT, UNRESOLVED
 from app.fhir.bundle import Links
 from app.fhir.outcome import FhirError, Issue
 from app.fhir.reference import parse as parse_reference
@@ -76,6 +76,9 @@ async def _named(entry: Entry, context: Context) -> PatientEntry:
     kept = await context.store.read("Patient", reference.id)
     if entry.method == "GET":
         return PatientEntry(reference.id, kept, None)
+    if any(record.get("beside") for record in await context.store.facts.having("Patient", "_id", [reference.id])):
+        text = f"`Patient/{reference.id}` is fed by an identity source, which alone revises it (ITI-104)."
+        raise entry.error("business-rule", text, "", METADATA_ERROR)
     return PatientEntry(reference.id, kept, Update({**entry.resource, "id": reference.id}, if_version=kept.version))
 
 

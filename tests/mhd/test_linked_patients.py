@@ -23,7 +23,7 @@ from tests.patients import (
     running_app,
     settings_of,
 )
-from tests.submissions import submission
+from tests.submissions import entry, submission
 
 if TYPE_CHECKING:
     from app.store.driver import Connection
@@ -111,3 +111,17 @@ async def test_submission_names_the_owner_of_a_number(index: httpx.AsyncClient) 
     answer = await index.post("", json=made, headers=JSON)
     assert answer.status_code == 200, answer.text
     assert len(await documents(index, patient=f"Patient/{north}")) == 1
+
+
+async def test_submission_does_not_overwrite_a_fed_patient(index: httpx.AsyncClient) -> None:
+    """MHD-65-46, PIXM-DOM-02: a Patient that an identity source feeds is revised by that source alone."""
+    north = await fed(index, KATARINA)
+    made = submission(subject=f"Patient/{north}")
+    changed = {"resourceType": "Patient", "id": north, "name": [{"family": "Somebody else"}]}
+    made["entry"].append(entry(changed, method="PUT", url=f"Patient/{north}"))
+
+    answer = await index.post("", json=made, headers=JSON)
+
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (422, "business-rule"), answer.text
+    assert (await index.get(f"/Patient/{north}")).json()["meta"]["versionId"] == "1"
+    assert await documents(index, patient=north) == set()
