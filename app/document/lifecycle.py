@@ -7,7 +7,7 @@ Spec: ITI-65, 2:3.65.4.1.3; ITI TF-3:4.2.2 (associations); MHD-65-70..85, MHD-XD
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from app.document.entry import Entry, Submission, is_list_of
@@ -56,7 +56,7 @@ async def relate(submission: Submission, meaning: Meaning, publication: Publicat
         for position, relation in enumerate(entry.resource.get("relatesTo", ())):
             at = f"relatesTo[{position}].target"
             issues += [issue async for issue in _relation(entry, relation, at, meaning, publication, context)]
-    issues += _patches(submission, publication, context)
+    issues += [issue async for issue in _patches(submission, publication, context)]
     refuse(issues)
 
 
@@ -120,7 +120,7 @@ def _supersede(document: Stored, publication: Publication) -> None:
         publication.changes[document.name] = Update(superseded, document.version, document.required)
 
 
-def _patches(submission: Submission, publication: Publication, context: Context) -> Iterator[Issue]:
+async def _patches(submission: Submission, publication: Publication, context: Context) -> AsyncIterator[Issue]:
     """A PATCH says what the replacement does anyway, and once (MHD-65-22, 75); any other is refused (MHD-65-76, 77)."""
     for entry in submission.patches:
         reference = parse_reference(entry.url, context.base_url)
@@ -128,7 +128,9 @@ def _patches(submission: Submission, publication: Publication, context: Context)
         if not _supersedes(entry.resource):
             text = "A PATCH has one operation: it replaces `DocumentReference.status` by `superseded`."
             yield entry.issue("value", text, "parameter")
-        elif name not in publication.changes or reference.resource_type != "DocumentReference":
+        elif await stored(entry.url, "DocumentReference", context) is None:
+            yield Issue("not-found", f"`{entry.url[:200]}` is not stored here.", at, details=UNRESOLVED)
+        elif name not in publication.changes:
             text = f"`{entry.url[:200]}` is not replaced by a document of this Bundle; nothing else can be patched."
             yield Issue("value", text, at, details=METADATA_ERROR)
         else:

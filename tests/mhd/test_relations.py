@@ -285,7 +285,9 @@ async def test_patch_of_an_unknown_document_is_refused(publish: Publish, counts:
 
     response = await publish(with_patch(related("replaces", old), "DocumentReference/nope"))
 
-    assert 400 <= response.status_code < 500
+    told = issue(response)
+    assert (response.status_code, told["code"], details(told)) == (400, "not-found", "UnresolvedReferenceException")
+    assert told["expression"][0].endswith(".request.url")
     assert await counts() == before
 
 
