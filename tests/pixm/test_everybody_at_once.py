@@ -56,7 +56,9 @@ async def one_client(index: httpx.AsyncClient, context: Context, seed: int, unti
         else:
             await decide_something(context, chance, seen)
             continue
-        assert answer.status_code < 500, answer.text
+        # On a slow machine a write may meet others for longer than it is tried again: it is refused as a whole, and says so.
+        is_busy = answer.status_code == 503 and answer.json()["issue"][0]["code"] == "transient"
+        assert answer.status_code < 500 or is_busy, answer.text
         seen[f"{answer.request.method} {answer.status_code}"] += 1
 
 
