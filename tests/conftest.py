@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -22,12 +23,15 @@ from app.settings import Settings
 from app.store.driver import Connection, Driver, connect
 from app.store.managed import private_mongodb
 from app.store.resources import Store
+from tests.patients import client_of, running_app, settings_of
 
 PROJECT = Path(__file__).parent.parent
 
 BASE_URL = "http://test.example.org/fhir"
 
 RESOURCE_TYPES = ("Binary", "DocumentReference", "List", "Patient")
+
+Serve = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 _mongodb = pytest.StashKey[tuple[ExitStack, str]]()
 
@@ -144,3 +148,29 @@ def ids() -> Callable[[], str]:
     """Makes ids that are the same in every run: 32 hexadecimal digits, counted up."""
     numbers = itertools.count(1)
     return lambda: f"{next(numbers):032x}"
+
+
+@pytest.fixture(scope="session")
+async def index_app(mongodb_url: str, database_name: str) -> AsyncIterator[FastAPI]:
+    """The patient index, running as long as the worker does."""
+    async with running_app(settings_of(mongodb_url, database_name)) as app:
+        yield app
+
+
+@pytest.fixture
+async def index(index_app: FastAPI, database: Connection) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the empty patient index."""
+    async with client_of(index_app) as client:
+        yield client
+
+
+@pytest.fixture
+def serve(mongodb_url: str, database_name: str, database: Connection) -> Serve:
+    """Runs an index with other settings over the same database: `async with serve(allow_unmerge=True) as client`."""
+
+    @asynccontextmanager
+    async def serving(**changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+        async with running_app(settings_of(mongodb_url, database_name, **changes)) as app, client_of(app) as client:
+            yield client
+
+    return serving

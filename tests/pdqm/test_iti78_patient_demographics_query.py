@@ -10,6 +10,7 @@ import pytest
 
 from app.fhir.packages import Packages
 from app.validation.validator import Validator
+from tests.conftest import Serve
 from tests.patients import (
     BASE,
     KATARINA,
@@ -23,7 +24,6 @@ from tests.patients import (
     fed,
     person,
 )
-from tests.pixm.conftest import Serve
 
 MAIDEN = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName"
 

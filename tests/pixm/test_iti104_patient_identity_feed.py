@@ -13,6 +13,7 @@ from app.domains import Domain, Domains
 from app.fhir.outcome import FhirError
 from app.pixm.iti104_patient_identity_feed import patient_identity_feed
 from app.transaction import Context, RequestMessage
+from tests.conftest import Serve
 from tests.patients import (
     BASE,
     JSON,
@@ -30,7 +31,6 @@ from tests.patients import (
     pix,
     references,
 )
-from tests.pixm.conftest import Serve
 
 REPLACED = {"other": {"identifier": {"system": NORTH, "value": "N-1"}}, "type": "replaced-by"}
 

@@ -9,6 +9,7 @@ import pytest
 
 from app.fhir.packages import Packages
 from app.validation.validator import Validator
+from tests.conftest import Serve
 from tests.patients import (
     BASE,
     JSON,
@@ -28,7 +29,6 @@ from tests.patients import (
     pix,
     references,
 )
-from tests.pixm.conftest import Serve
 
 N_1001, S_77 = f"{NORTH}|N-1001", f"{SOUTH}|S-77"
 OUT = "https://profiles.ihe.net/ITI/PIXm/StructureDefinition/IHE.PIXm.Query.Parameters.Out"
