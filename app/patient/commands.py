@@ -9,7 +9,8 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator
 from getpass import getuser
 
-from app.patient.cross_reference import locks_of, parameters_now, relink
+from app.patient.candidates import parameters_now
+from app.patient.cross_reference import locks_of, relink
 from app.patient.persons import everybody
 from app.patient.review import Decided, Verdict, cases, decide, decisions_of, explain, undo
 from app.store.atomic import Atomic

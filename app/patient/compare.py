@@ -1,72 +1,59 @@
 """Compare two match vectors field by field, at graded levels.
 
-A level is its place in the field's row of `LEVELS`, best first; the last one, `missing`, always weighs nothing. Of
-repeating fields the best pair counts (MAT-31). Each comparison gives the same answer both ways round.
+Of repeating fields the best pair counts (MAT-31). Each comparison gives the same answer both ways round.
 
-Spec: MAT-30, MAT-31; matching.md 5.1. Levels stand in the order of their weights, which differs from 5.1 in two
-places (alias after similar, former after similar), so that one more equal value never lowers the sum (MAT-95).
+Spec: MAT-30, MAT-31; matching.md 5.1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from rapidfuzz.distance import OSA, JaroWinkler
 
 from app.patient.address import Place
-from app.patient.normalise import is_alias
-from app.patient.vector import Family, Given, MatchVector, Number
-
-LEVELS: dict[str, tuple[str, ...]] = {
-    "given": ("exact", "similar", "alias", "phonetic", "initial", "different", "missing"),
-    "family": ("exact", "similar", "former", "phonetic", "part", "different", "missing"),
-    "birthDate": ("exact", "swapped", "one-digit", "compatible", "two-parts", "different", "missing"),
-    "gender": ("equal", "different", "missing"),
-    "address": ("house", "street", "postcode", "city", "different", "missing"),
-    "telecom": ("equal", "different", "missing"),
-    "mothersMaidenName": ("exact", "similar", "different", "missing"),
-    "trustedNumber": ("equal", "one-edit", "different", "conflict", "missing"),
-    "otherIdentifier": ("equal", "missing"),
-    "deceased": ("consistent", "contradictory", "missing"),
-    "multipleBirth": ("consistent", "contradictory", "missing"),
-}
-FIELDS = tuple(LEVELS)
-
-GIVEN_EXACT, GIVEN_SIMILAR, GIVEN_ALIAS, GIVEN_PHONETIC, GIVEN_INITIAL, GIVEN_DIFFERENT, GIVEN_MISSING = range(7)
-FAMILY_EXACT, FAMILY_SIMILAR, FAMILY_FORMER, FAMILY_PHONETIC, FAMILY_PART, FAMILY_DIFFERENT, FAMILY_MISSING = range(7)
-BIRTH_EXACT, BIRTH_SWAPPED, BIRTH_ONE_DIGIT, BIRTH_COMPATIBLE, BIRTH_TWO_PARTS, BIRTH_DIFFERENT, BIRTH_MISSING = range(
-    7
+from app.patient.compare_names import NEARLY, SIMILAR, are_swapped, compare_family, compare_given
+from app.patient.levels import (
+    ADDRESS_CITY,
+    ADDRESS_DIFFERENT,
+    ADDRESS_HOUSE,
+    ADDRESS_MISSING,
+    ADDRESS_POSTCODE,
+    ADDRESS_STREET,
+    BIRTH_COMPATIBLE,
+    BIRTH_DIFFERENT,
+    BIRTH_EXACT,
+    BIRTH_MISSING,
+    BIRTH_ONE_DIGIT,
+    BIRTH_SWAPPED,
+    BIRTH_TWO_PARTS,
+    CONSISTENT,
+    CONTRADICTORY,
+    DIFFERENT,
+    EQUAL,
+    FAMILY_DIFFERENT,
+    FAMILY_PHONETIC,
+    GIVEN_DIFFERENT,
+    GIVEN_PHONETIC,
+    IDENTIFIER_EQUAL,
+    IDENTIFIER_MISSING,
+    MAIDEN_DIFFERENT,
+    MAIDEN_EXACT,
+    MAIDEN_MISSING,
+    MAIDEN_SIMILAR,
+    MISSING,
+    NUMBER_CONFLICT,
+    NUMBER_DIFFERENT,
+    NUMBER_EQUAL,
+    NUMBER_MISSING,
+    NUMBER_ONE_EDIT,
+    UNSAID,
+    Levels,
 )
-EQUAL, DIFFERENT, MISSING = range(3)
-ADDRESS_HOUSE, ADDRESS_STREET, ADDRESS_POSTCODE, ADDRESS_CITY, ADDRESS_DIFFERENT, ADDRESS_MISSING = range(6)
-MAIDEN_EXACT, MAIDEN_SIMILAR, MAIDEN_DIFFERENT, MAIDEN_MISSING = range(4)
-NUMBER_EQUAL, NUMBER_ONE_EDIT, NUMBER_DIFFERENT, NUMBER_CONFLICT, NUMBER_MISSING = range(5)
-IDENTIFIER_EQUAL, IDENTIFIER_MISSING = range(2)
-CONSISTENT, CONTRADICTORY, UNSAID = range(3)
-
-SIMILAR = 0.92
-NEARLY = 0.85
-CROSSWISE = 0.90
+from app.patient.vector import MatchVector, Number
 
 _similarity = JaroWinkler.normalized_similarity
 _edits = OSA.distance
-
-
-class Levels(NamedTuple):
-    """The level of each field, in the order of `FIELDS`."""
-
-    given: int
-    family: int
-    birth: int
-    gender: int
-    address: int
-    telecom: int
-    maiden: int
-    number: int
-    identifier: int
-    deceased: int
-    multiple: int
 
 
 def compare(a: MatchVector, b: MatchVector) -> Levels:
@@ -88,34 +75,6 @@ def compare(a: MatchVector, b: MatchVector) -> Levels:
         compare_deceased(a.deceased, b.deceased) if a.deceased and b.deceased else UNSAID,
         UNSAID if a.multiple is None or b.multiple is None else compare_multiple(a.multiple, b.multiple),
     )
-
-
-def compare_given(ours: Sequence[Given], theirs: Sequence[Given]) -> int:
-    """Return the best level of any pair of given names."""
-    best = GIVEN_MISSING if not ours or not theirs else GIVEN_DIFFERENT
-    for a in ours:
-        for b in theirs:
-            if a[0] == b[0] and len(a[0]) > 1:
-                return GIVEN_EXACT
-            best = min(best, _given_pair(a, b))
-    return best
-
-
-def compare_family(a: MatchVector, b: MatchVector) -> int:
-    """Return the best level of any pair of surnames; a former name that agrees is a level of its own."""
-    best = _families(a.family, b.family)
-    if best and (a.former or b.former):
-        best = min(best, _former(a, b))
-    return best
-
-
-def are_swapped(a: MatchVector, b: MatchVector) -> bool:
-    """Tell whether the surname of one is the given name of the other, and the other way round."""
-    for mine in a.given:
-        for surname in b.family:
-            if _similarity(mine[0], surname[0], score_cutoff=CROSSWISE) and _are_alike(b.given, a.family):
-                return True
-    return False
 
 
 def compare_birth(a: str, b: str) -> int:
@@ -207,76 +166,6 @@ def compare_multiple(a: int, b: int) -> int:
     if a == b or (a and b and -1 in (a, b)):
         return CONSISTENT
     return CONTRADICTORY
-
-
-def _given_pair(a: Given, b: Given) -> int:
-    """Level of two given names that are not spelled alike."""
-    text, first, primary, secondary = a
-    other_text, other, other_primary, other_secondary = b
-    if first == other and len(first) > 1:
-        return _second_given(text, other_text)
-    if len(first) == 1 or len(other) == 1:
-        return GIVEN_INITIAL if first[0] == other[0] else GIVEN_DIFFERENT
-    similarity = _similarity(first, other, score_cutoff=NEARLY)
-    if similarity >= SIMILAR:
-        return GIVEN_SIMILAR
-    if is_alias(first, other):
-        return GIVEN_ALIAS
-    if similarity or primary in (other_primary, other_secondary) or secondary in (other_primary, other_secondary):
-        return GIVEN_PHONETIC
-    return GIVEN_PHONETIC if _has_part(text, other) or _has_part(other_text, first) else GIVEN_DIFFERENT
-
-
-def _has_part(text: str, part: str) -> bool:
-    """Tell whether a given name after the first is `part`."""
-    return " " in text and part in text.split()[1:]
-
-
-def _second_given(a: str, b: str) -> int:
-    """Level of given names with the same first part: a second one may be missing or an initial, not contradict."""
-    seconds = zip(a.split()[1:], b.split()[1:], strict=False)
-    for mine, theirs in seconds:
-        shorter, longer = sorted((mine, theirs), key=len)
-        if not longer.startswith(shorter) and not _similarity(mine, theirs, score_cutoff=NEARLY):
-            return GIVEN_PHONETIC
-    return GIVEN_EXACT
-
-
-def _families(ours: Sequence[Family], theirs: Sequence[Family]) -> int:
-    best = FAMILY_DIFFERENT if ours and theirs else FAMILY_MISSING
-    for a in ours:
-        for b in theirs:
-            if a[0] == b[0]:
-                return FAMILY_EXACT
-            best = min(best, _family_pair(a, b))
-    return best
-
-
-def _family_pair(a: Family, b: Family) -> int:
-    text, parts, codes = a
-    other_text, other_parts, other_codes = b
-    similarity = _similarity(text, other_text, score_cutoff=NEARLY)
-    if similarity >= SIMILAR:
-        return FAMILY_SIMILAR
-    if similarity:
-        return FAMILY_PHONETIC
-    for code in codes:
-        if code in other_codes:
-            return FAMILY_PHONETIC if len(parts) == len(other_parts) == 1 else FAMILY_PART
-    return FAMILY_DIFFERENT
-
-
-def _former(a: MatchVector, b: MatchVector) -> int:
-    """Level of pairs with a former name on at least one side, `exact` among them being `former`."""
-    levels = (_families(a.former, b.family), _families(a.family, b.former), _families(a.former, b.former))
-    best = min(levels)
-    if best == FAMILY_EXACT:
-        return FAMILY_FORMER
-    return FAMILY_PHONETIC if best == FAMILY_SIMILAR else best
-
-
-def _are_alike(ours: Sequence[Given], theirs: Sequence[Family]) -> bool:
-    return any(_similarity(a[0], b[0], score_cutoff=CROSSWISE) for a in ours for b in theirs)
 
 
 def _place_pair(a: Place, b: Place) -> int:

@@ -15,7 +15,8 @@ from itertools import combinations
 from math import log2
 from random import Random
 
-from app.patient.compare import FIELDS, LEVELS, NUMBER_EQUAL, Levels, compare, compare_numbers
+from app.patient.compare import compare, compare_numbers
+from app.patient.levels import FIELDS, LEVELS, NUMBER_EQUAL, Levels
 from app.patient.matching import score
 from app.patient.parameters import Parameters
 from app.patient.vector import MatchVector

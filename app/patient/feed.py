@@ -15,7 +15,8 @@ from typing import Any
 from app.fhir.outcome import FhirError, Issue
 from app.fhir.reference import parse as parse_reference
 from app.fhir.resource import Resource
-from app.patient.cross_reference import locks_of, locks_of_records, parameters_now, relink
+from app.patient.candidates import parameters_now
+from app.patient.cross_reference import locks_of, locks_of_records, relink
 from app.patient.derived import OWN, OWN_FIELD, conventions, own_token, replaced_by
 from app.patient.fed_patient import is_same
 from app.patient.keys import match_keys

@@ -15,7 +15,7 @@ from typing import Any
 
 from app.fhir.outcome import FhirError, Issue
 from app.fhir.resource import Resource
-from app.patient.cross_reference import Compared, candidates, parameters_now
+from app.patient.candidates import Compared, candidates, parameters_now
 from app.patient.derived import conventions
 from app.patient.keys import match_keys
 from app.patient.matching import Score, score

@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from math import log2
 from typing import Any, Literal, NamedTuple
 
-from app.patient.compare import (
+from app.patient.compare import compare
+from app.patient.levels import (
     ADDRESS_DIFFERENT,
     ADDRESS_STREET,
     BIRTH_EXACT,
@@ -39,7 +40,6 @@ from app.patient.compare import (
     NUMBER_CONFLICT,
     NUMBER_EQUAL,
     Levels,
-    compare,
 )
 from app.patient.normalise import NICKNAME_GROUPS, is_alias, masculine
 from app.patient.parameters import NameFrequencies, Parameters

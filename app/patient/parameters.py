@@ -12,7 +12,7 @@ from math import log2
 from typing import Any
 
 from app.patient import words
-from app.patient.compare import FIELDS, LEVELS
+from app.patient.levels import FIELDS, LEVELS
 from app.patient.normalise import masculine
 from app.patient.vector import MatchVector
 

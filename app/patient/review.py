@@ -15,14 +15,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from app.fhir.outcome import FhirError
-from app.patient.cross_reference import (
-    Compared,
-    compared,
-    edge_document,
-    locks_of_records,
-    parameters_now,
-    rebuild_around,
-)
+from app.patient.candidates import Compared, compared, parameters_now
+from app.patient.cross_reference import locks_of_records, rebuild_around
+from app.patient.edges import edge_document
 from app.patient.matching import score
 from app.patient.parameters import Parameters
 from app.patient.persons import persons_of

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from app.patient.address import places, read_line
-from app.patient.compare import LEVELS, compare_places
+from app.patient.compare import compare_places
+from app.patient.levels import LEVELS
 
 _ADXP = "http://hl7.org/fhir/StructureDefinition/iso21090-ADXP-"
 

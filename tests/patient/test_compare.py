@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.patient.compare import FIELDS, LEVELS, compare
+from app.patient.compare import compare
+from app.patient.levels import FIELDS, LEVELS
 from app.patient.vector import MatchVector
 from tests.patient.people import HOSPITAL, vector
 

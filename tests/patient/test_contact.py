@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.patient.compare import NUMBER_CONFLICT, NUMBER_DIFFERENT, NUMBER_EQUAL, NUMBER_ONE_EDIT, compare_numbers
+from app.patient.compare import compare_numbers
 from app.patient.contact import email, national_number, phone, telecom_key
+from app.patient.levels import NUMBER_CONFLICT, NUMBER_DIFFERENT, NUMBER_EQUAL, NUMBER_ONE_EDIT
 from app.patient.vector import Number
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.patient.__main__ import main
-from app.patient.compare import FIELDS, LEVELS, Levels, compare
+from app.patient.compare import compare
 from app.patient.estimate import (
     HIGHEST,
     ImplausibleError,
@@ -22,6 +22,7 @@ from app.patient.estimate import (
     parameters_from,
     random_pairs,
 )
+from app.patient.levels import FIELDS, LEVELS, Levels
 from app.patient.parameters import from_document, load
 from app.patient.vector import MatchVector
 from tests.patient.people import NATIONAL, patient, vector

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.patient.compare import FIELDS
+from app.patient.levels import FIELDS
 from app.patient.matching import SCORE_SPAN, Score, probability, score
 from app.patient.parameters import Parameters, load
 from app.patient.vector import MatchVector, pack, unpack

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.patient.compare import FIELDS, LEVELS
+from app.patient.levels import FIELDS, LEVELS
 from app.patient.parameters import CURRENT, Parameters, from_document, load
 from tests.patient.people import vector
 

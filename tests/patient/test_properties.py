@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.patient.compare import FAMILY_EXACT, GIVEN_EXACT, compare
+from app.patient.compare import compare
 from app.patient.keys import match_keys
+from app.patient.levels import FAMILY_EXACT, GIVEN_EXACT
 from app.patient.matching import score
 from app.patient.vector import match_vector, pack, unpack
 from tests.patient.people import CONVENTIONS, MILLION, NATIONAL, patient, with_frequencies
