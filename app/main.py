@@ -16,6 +16,7 @@ from secrets import token_hex
 from fastapi import FastAPI
 
 from app import __version__, conformance, mhd, pdqm, pixm
+from app.audit.recorder import Unrecorded
 from app.capability import NAME, capabilities, require_definitions
 from app.domains import load as load_domains
 from app.fhir import packages as fhir_packages
@@ -31,6 +32,7 @@ from app.rest.pages import add_pages
 from app.rest.routes import add_fhir
 from app.search.definitions import Definitions
 from app.search.page import Paging
+from app.security.guard import Open
 from app.settings import Settings, load
 from app.store.driver import connect
 from app.store.resources import Store
@@ -111,6 +113,8 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
             switches=settings.switches,
             paging=Paging(settings.signing_key.encode()),
             domains=domains,
+            guard=Open(),
+            recorder=Unrecorded(),
         )
     finally:
         sweeping.cancel()

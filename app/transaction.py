@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Protocol
 
 from app.domains import Domains
 from app.fhir.media_type import MediaRange
@@ -18,6 +19,8 @@ from app.fhir.packages import Packages
 from app.fhir.resource import Resource
 from app.search.definitions import Definitions
 from app.search.page import Paging
+from app.security.access import UNRESTRICTED, Access
+from app.security.guard import Guard
 from app.store.content import StagedContent
 from app.store.resources import Store
 from app.switches import Switches
@@ -41,7 +44,8 @@ class RequestMessage:
         content: documents that were taken out of the body while it arrived: the short base64 text that now
             stands in `Binary.data` -> the staged bytes.
         request_id: of this request, for log and audit.
-        client: id of the client that the caller's token names; empty when nobody asks for tokens.
+        body: the bytes of a form or of an operation's parameters, as received; empty for other bodies.
+        access: who asks, and what they may see and write.
     """
 
     method: str
@@ -55,7 +59,8 @@ class RequestMessage:
     resource: Resource | None = None
     content: Mapping[str, StagedContent] = field(default_factory=dict)
     request_id: str = ""
-    client: str = ""
+    body: bytes = b""
+    access: Access = UNRESTRICTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +89,84 @@ Body = Resource | FhirJson | Content | None
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What a request was about, as far as only its handler knows: for the audit.
+
+    Attributes:
+        patients: References, `{"reference": "Patient/1"}` or `{"identifier": {…}}`; there is an event for each.
+        data: References to the records that were created, changed, read or deleted, with their version.
+        interaction: FHIR's code of what was done, where it is not that of the interaction: `create` of an update.
+        also: what else happened on the way and is an event of its own.
+    """
+
+    patients: tuple[Resource, ...] = ()
+    data: tuple[Resource, ...] = ()
+    interaction: str = ""
+    also: tuple[About, ...] = ()
+
+
+NOTHING_KNOWN = About()
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseMessage:
     """An answer: a resource is sent in the format that was asked for, a `Content` as it is."""
 
     status: int
     body: Body = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    about: About = NOTHING_KNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class RawRequest:
+    """A request as it came, for the audit.
+
+    Attributes:
+        method: HTTP method.
+        url: absolute, below the public `[base]`, with the query string as received.
+        headers: names in lower case.
+        body: of a form or of an operation's parameters; empty for other bodies.
+        peer: address of the other end, or what a trusted proxy says it is.
+        request_id: the caller's `X-Request-Id`, or the one that was made.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+    peer: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """A request that was answered, well or not.
+
+    Attributes:
+        message: None when the request could not be read.
+        ended: when the answer was there, UTC.
+    """
+
+    transaction: Transaction
+    interaction: Interaction
+    access: Access
+    request: RawRequest
+    message: RequestMessage | None
+    response: ResponseMessage
+    ended: datetime
+
+
+class Recorder(Protocol):
+    """Keeps what happened."""
+
+    async def record(self, occurrence: Occurrence) -> None:
+        """Return when the events of `occurrence` are kept.
+
+        Raises:
+            FhirError: `transient` (503) when they cannot be kept, and the deployment wants requests refused then.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +180,8 @@ class Context:
         switches: the deployment's choices where IHE leaves one.
         paging: how long a page is, and the key that signs where the next one begins.
         domains: the identifier domains that are recognised, and who feeds them.
+        guard: lets requests in.
+        recorder: keeps the audit events.
     """
 
     store: Store
@@ -115,6 +194,8 @@ class Context:
     switches: Switches
     paging: Paging
     domains: Domains
+    guard: Guard
+    recorder: Recorder
 
 
 Handler = Callable[[RequestMessage, Context], Awaitable[ResponseMessage]]

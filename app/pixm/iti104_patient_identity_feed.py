@@ -47,7 +47,7 @@ async def patient_identity_feed(message: RequestMessage, context: Context) -> Re
         FhirError: `required`, `invalid`, `not-supported`, `code-invalid` (400), `forbidden` (403) for the key; 400 and
             422 for the Patient; `multiple-matches`, `conflict` (412); `business-rule` (405) for undoing a merge.
     """
-    key = record_key(message.query, message.client, context)
+    key = record_key(message.query, message.access.principal.client, context)
     patient = prepared(require_patient(message.resource), key, context)
     return _answer(await put(patient, key, context, if_version=_expected(message)), message, context)
 
@@ -67,7 +67,7 @@ async def add_patient(message: RequestMessage, context: Context) -> ResponseMess
         error.headers["Allow"] = "GET, HEAD, PUT"
         raise error
     pairs = parse_qsl(condition.partition("?")[2] or condition, keep_blank_values=True)
-    key = record_key(pairs, message.client, context)
+    key = record_key(pairs, message.access.principal.client, context)
     patient = prepared(require_patient(message.resource), key, context)
     return _answer(await put(patient, key, context, only_create=True), message, context)
 
@@ -81,7 +81,7 @@ async def remove_patient(message: RequestMessage, context: Context) -> ResponseM
     Raises:
         FhirError: as for the key in `patient_identity_feed`; `multiple-matches` (412).
     """
-    await remove(record_key(message.query, message.client, context), context)
+    await remove(record_key(message.query, message.access.principal.client, context), context)
     if _preferred(message) == "OperationOutcome":
         return ResponseMessage(200, _told("Removed, if it was there."), {"Cache-Control": "no-store"})
     return ResponseMessage(204, headers={"Cache-Control": "no-store"})

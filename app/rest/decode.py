@@ -18,7 +18,8 @@ from app.fhir.resource import Resource
 from app.rest.body import Limits, arriving, read_all
 from app.rest.long_strings import discard_all, read_without_documents
 from app.rest.media import FORM, Wanted, body_format, not_acceptable, with_parameters
-from app.rest.query_string import Pairs, decode_pairs
+from app.rest.query_string import decode_pairs
+from app.security.access import Access
 from app.store.content import StagedContent
 from app.transaction import Context, Interaction, RequestMessage
 
@@ -35,7 +36,7 @@ MAX_FORM_BYTES = 65_536
 
 
 async def decode(
-    http: Request, interaction: Interaction, form: Wanted, context: Context, limits: Limits
+    http: Request, interaction: Interaction, form: Wanted, access: Access, context: Context, limits: Limits
 ) -> tuple[RequestMessage, Wanted]:
     """Return the message that `http` carries for `interaction`, and the form in which the answer is wanted.
 
@@ -43,12 +44,13 @@ async def decode(
         FhirError: `invalid`, `structure` or `value` (400), `not-supported` (406, 415), `too-long` (413).
     """
     pairs = decode_pairs(http.scope["query_string"])
-    resource, content = None, dict[str, StagedContent]()
+    body, resource, content = b"", None, dict[str, StagedContent]()
     if interaction.path.endswith(SEARCH) and http.method == "POST":
-        pairs += await _form(http, limits)
+        body = await _form(http, limits)
+        pairs += decode_pairs(body)
         form = with_parameters(form, pairs)
     elif http.method in ("POST", "PUT", "PATCH"):
-        resource, content = await _resource(http, context, limits)
+        body, resource, content = await _resource(http, context, limits)
     if form.format is None and interaction.code not in READS:
         await discard_all(context.store.content, content)
         raise not_acceptable(form)
@@ -64,6 +66,8 @@ async def decode(
         resource=resource,
         content=content,
         request_id=form.request_id,
+        body=body if not resource or interaction.code == "operation" else b"",
+        access=access,
     )
     return message, form
 
@@ -78,8 +82,8 @@ def _url(http: Request) -> str:
     return f"{path}?{query}" if query else path
 
 
-async def _form(http: Request, limits: Limits) -> Pairs:
-    """Return the pairs of a form body.
+async def _form(http: Request, limits: Limits) -> bytes:
+    """Return a form body.
 
     Raises:
         FhirError: `not-supported` (415) for a body of another type.
@@ -88,22 +92,22 @@ async def _form(http: Request, limits: Limits) -> Pairs:
     name = split(http.headers.get("content-type", ""))[0]
     if body and name != FORM:
         raise FhirError("not-supported", f"`Content-Type`: `{FORM}` was expected for `{SEARCH}`.", status=415)
-    return decode_pairs(body)
+    return body
 
 
 async def _resource(
     http: Request, context: Context, limits: Limits
-) -> tuple[Resource | None, dict[str, StagedContent]]:
-    """Return the resource in the body, None when there is no body, and the documents that were taken out of it."""
+) -> tuple[bytes, Resource | None, dict[str, StagedContent]]:
+    """Return the body, the resource in it, None when there is no body, and the documents that were taken out of it."""
     body = arriving(http, limits)
     if not await body.more():
-        return None, {}
+        return b"", None, {}
     media_type = body_format(http.headers.get("content-type", ""), http.headers.get("content-encoding", ""))
     store = context.store.content
     text, content = await read_without_documents(body, media_type, store, limits)
     try:
         resource = parse_resource(text, media_type, context.packages.structures)
-        return resource, await _placed(resource, content, context) if content else content
+        return text, resource, await _placed(resource, content, context) if content else content
     except BaseException:
         await discard_all(store, content)
         raise

@@ -12,6 +12,8 @@ from fastapi import FastAPI
 from app.domains import Domain, Domains
 from app.fhir.outcome import FhirError
 from app.pixm.iti104_patient_identity_feed import patient_identity_feed
+from app.security.access import Access
+from app.security.principal import Principal
 from app.transaction import Context, RequestMessage
 from tests.conftest import Serve
 from tests.patients import (
@@ -251,7 +253,7 @@ async def test_who_may_feed(index_app: FastAPI, index: httpx.AsyncClient) -> Non
     query = (("identifier", f"{NORTH}|N-1"),)
 
     def message(client: str) -> RequestMessage:
-        return RequestMessage("PUT", "Patient", query, resource=person(NORTH, "N-1"), client=client)
+        return RequestMessage("PUT", "Patient", query, resource=person(NORTH, "N-1"), access=Access(Principal(client)))
 
     with pytest.raises(FhirError) as raised:
         await patient_identity_feed(message("south-adt"), context)

@@ -1,0 +1,47 @@
+"""Who asks: what an access token says about its bearer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.security.scope import Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The client, and the person behind it when there is one.
+
+    Attributes:
+        client: `client_id`; empty when nobody asks for tokens.
+        issuer: who issued the token.
+        subject: `sub`: the person, or the client once more.
+        token_id: `jti`; empty for a token that has none.
+        token_tail: the last 32 characters of the token; never more of it.
+        grants: what its scopes say.
+        patient: the one patient that the token is bound to, as the claim has it: `Patient/1`, a CX, `urn:oid:…|value`;
+            empty when it is bound to none.
+        purposes: purposes of use as (system, code).
+        claims: `ihe_iua` and `ihe_bppc`, as they came.
+        is_iua: the token speaks IUA's dialect: a scope `ITI-…`, or an `ihe_iua` extension (IUA-24).
+    """
+
+    client: str = ""
+    issuer: str = ""
+    subject: str = ""
+    token_id: str = ""
+    token_tail: str = ""
+    grants: tuple[Grant, ...] = ()
+    patient: str = ""
+    purposes: tuple[tuple[str, str], ...] = ()
+    claims: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    is_iua: bool = False
+
+    @property
+    def is_person(self) -> bool:
+        """Whether somebody stands behind the client."""
+        return bool(self.subject) and self.subject != self.client
+
+
+ANONYMOUS = Principal()
