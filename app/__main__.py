@@ -27,6 +27,7 @@ from pydantic import SecretStr
 from uvicorn.supervisors import Multiprocess
 
 from app.capability import MissingDefinitionError
+from app.document.value_sets import ValueSetsError
 from app.document.withdrawal import Withdrawn, withdraw
 from app.domains import DomainsError
 from app.examples.load import load as load_examples
@@ -79,6 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (
         SettingError,
         DomainsError,
+        ValueSetsError,
         StartError,
         MongodUnavailableError,
         MissingDefinitionError,

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from app import __version__, conformance, mhd, pdqm, pixm
 from app.audit.recorder import Unrecorded
 from app.capability import NAME, capabilities, require_definitions
+from app.document.value_sets import load as load_value_sets
 from app.domains import load as load_domains
 from app.fhir import packages as fhir_packages
 from app.interaction.search_system import handing_over
@@ -85,7 +86,7 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
 
     Raises:
         MissingDefinitionError: a transaction lists a search parameter that no package defines.
-        DomainsError: the file of the identifier domains is wrong.
+        DomainsError, ValueSetsError: the file of the identifier domains, or that of the value sets, is wrong.
         FhirError: `transient` (503) when MongoDB does not answer.
     """
     packages = fhir_packages.load(settings.profiles_dir)
@@ -94,6 +95,7 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
     require_definitions(everything, definitions)
     for problem in (*packages.problems, *definitions.problems):
         log.warning("profiles: %s", problem)
+    load_value_sets(settings.value_sets, packages)  # it is read once, and here: a wrong file stops the start
     domains = load_domains(domains_file(settings), packages, settings.url)
     connection = connect(settings.mongodb_url.get_secret_value(), settings.mongodb_driver, settings.mongodb_database)
     derive, kin = {"Patient": deriving(domains, settings.home_country)}, {"Patient": everybody}

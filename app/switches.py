@@ -68,6 +68,10 @@ class Switches:
         allow_unmerge: a source may undo its merge by feeding the subsumed patient without the link.
         required_profile: canonical URL of a profile that fed Patients must meet beside PIXm's own.
         known_references: what an author or the like refers to on this server must be stored here (UnContained option).
+        known_sources: OIDs of the sources whose submissions are taken; empty: all.
+        value_sets: file of the codes that are taken for elements (`app/document/value_sets.py`); empty: any code.
+        require_source_patient_id: refuse a comprehensive document whose contained sourcePatientInfo has no identifier;
+            else warn.
         assign_unique_id: give a DocumentReference of ITI-105 without masterIdentifier one; else refuse it (A-13).
         fhir_document_extra_docref: formats in which a FHIR document of ITI-65 gets a DocumentReference more (A-09).
         source_id: OID of the source of derived SubmissionSets; empty: one made of `[base]`.
@@ -115,6 +119,9 @@ class Switches:
     allow_unmerge: bool = False
     required_profile: str = ""
     known_references: bool = True
+    known_sources: tuple[str, ...] = ()
+    value_sets: str = ""
+    require_source_patient_id: bool = False
     assign_unique_id: bool = False
     fhir_document_extra_docref: ExtraFormats = "off"
     source_id: str = ""

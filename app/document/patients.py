@@ -159,10 +159,14 @@ async def _logical(entry: Entry, identifier: Resource | None, context: Context) 
 
 def _source_identifier(document: Resource) -> Resource | None:
     """Return the first identifier of the contained sourcePatientInfo, by which a subject may be told (MHD-65-48)."""
-    link = str(document.get("context", {}).get("sourcePatientInfo", {}).get("reference", ""))
-    contained = {f"#{one.get('id')}": one for one in document.get("contained", ())}
-    identifiers = contained.get(link, {}).get("identifier", ())
+    identifiers = (source_patient(document) or {}).get("identifier", ())
     return next((one for one in identifiers if one.get("system") and one.get("value")), None)
+
+
+def source_patient(document: Resource) -> Resource | None:
+    """Return the contained Patient that `sourcePatientInfo` of a DocumentReference refers to, None when none is."""
+    link = str(document.get("context", {}).get("sourcePatientInfo", {}).get("reference", ""))
+    return next((one for one in document.get("contained", ()) if f"#{one.get('id')}" == link), None)
 
 
 async def resolve_conditional(text: str, expression: str, context: Context) -> str:

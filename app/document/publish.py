@@ -15,6 +15,7 @@ from app.document.entry import Submission
 from app.document.folders import file_in_folders
 from app.document.lifecycle import relate
 from app.document.meaning import meaning_of
+from app.document.policy import check_policy
 from app.document.publication import Overtaken, Publication, key_taken
 from app.document.recipients import check_recipients, check_references
 from app.document.staging import staged_documents
@@ -73,11 +74,13 @@ async def publish(
     require_claims(broken := list(broken_claims(submission.entries, context)))
     meaning = await meaning_of(submission, context)
     refuse(check_submission(submission, meaning.links, context.switches))
+    asked = list(check_policy(submission, context))
+    refuse(issue for _, issue in asked)
     refuse(await check_references(submission, meaning.links, context))
     contents = await staged_documents(submission, meaning.links, message, context)
     refuse(check_contents(submission, meaning.links, contents, context.switches))
     publication = publication_of(submission, meaning, contents, context)
-    for entry, issues in broken:
+    for entry, issues in (*broken, *((entry, [issue]) for entry, issue in asked)):
         publication.warn(entry, issues)
     publication.warn(submission.submission_set, await check_recipients(submission, meaning.links, context))
     await add_transformed(submission, meaning.links, publication, context)

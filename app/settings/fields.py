@@ -114,6 +114,13 @@ class Settings(BaseSettings):
         (), description="other communities whose documents are here, `urn:oid:...`, by commas"
     )
     known_references: bool = Field(True, description="refuse references to resources that are not stored here")
+    known_sources: Texts = Field(
+        (), description="sources whose submissions are taken, `urn:oid:...`, by commas; empty: all"
+    )
+    value_sets: str = Field("", description="file of the codes that are taken for elements; empty: any code")
+    require_source_patient_id: bool = Field(
+        False, description="refuse comprehensive documents whose sourcePatientInfo has no identifier"
+    )
     assign_unique_id: bool = Field(False, description="ITI-105: assign a masterIdentifier where none came")
     fhir_document_extra_docref: ExtraFormats = Field(
         "off", description="formats of DocumentReferences added for FHIR documents: off, json, xml or both"
@@ -167,7 +174,7 @@ class Settings(BaseSettings):
     def _status(cls, value: Any) -> Any:
         return int(value) if isinstance(value, str) and value.isdigit() else value
 
-    @field_validator("external_documents", "external_references", "known_communities", mode="before")
+    @field_validator("external_documents", "external_references", "known_communities", "known_sources", mode="before")
     @classmethod
     def _parts(cls, value: Any) -> Any:
         return tuple(filter(None, (one.strip() for one in value.split(",")))) if isinstance(value, str) else value
@@ -179,7 +186,7 @@ class Settings(BaseSettings):
             raise ValueError("expected `system|code`")
         return value
 
-    @field_validator("home_community_id", "known_communities", "source_id")
+    @field_validator("home_community_id", "known_communities", "known_sources", "source_id")
     @classmethod
     def _oids(cls, value: Any) -> Any:
         for one in value if isinstance(value, tuple) else filter(None, (value,)):
