@@ -25,6 +25,7 @@ HTTP_STATUS: dict[str, int] = {
     "code-invalid": 400,  # a code outside a required value set
     "security": 403,  # the connection or the caller is not trusted for this
     "login": 401,  # no token, or one that is not valid
+    "expired": 401,  # a token that was valid
     "forbidden": 403,  # a valid token that does not allow this
     "not-supported": 400,  # understood, and not offered here
     "not-found": 404,  # nothing is known under this address

@@ -11,7 +11,7 @@ from app.transaction import Context, RawRequest, RequestMessage
 
 def credentials(http: Request) -> Credentials:
     """Return what `http` brings to show who asks."""
-    return Credentials(http.headers.getlist("authorization"), peer=peer(http))
+    return Credentials(http.headers.getlist("authorization"), peer=peer(http), proxy=peer(http))
 
 
 def peer(http: Request) -> str:

@@ -15,6 +15,7 @@ from app.rest.log import log_failure, log_request
 from app.rest.long_strings import discard_all
 from app.rest.media import encode, wanted
 from app.security.access import UNRESTRICTED
+from app.security.refusal import RefusedError
 from app.transaction import Context, Interaction, Occurrence, RequestMessage, ResponseMessage, Transaction
 
 
@@ -34,6 +35,7 @@ async def exchange(
     except Exception as error:  # noqa: BLE001 - whatever happens becomes an OperationOutcome
         if not isinstance(error, FhirError):
             log_failure(transaction, form.request_id)
+        access = error.access if isinstance(error, RefusedError) else access
         response = failure(error)
     await _discard_refused(message, response, context)
     request = raw_request(http, form, message, context)

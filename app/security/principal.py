@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from app.security.scope import Grant
+
+Means = Literal["", "token", "static", "certificate", "gateway"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,12 @@ class Principal:
         patient: the one patient that the token is bound to, as the claim has it: `Patient/1`, a CX, `urn:oid:…|value`;
             empty when it is bound to none.
         purposes: purposes of use as (system, code).
+        roles: roles of the person as (system, code).
+        fhir_user: the claim `fhirUser`: a reference to the person as a FHIR resource.
         claims: `ihe_iua` and `ihe_bppc`, as they came.
         is_iua: the token speaks IUA's dialect: a scope `ITI-…`, or an `ihe_iua` extension (IUA-24).
+        means: how it was shown who asks; empty when it was not.
+        denial: HTTP status of what this principal may not do: 403, in IUA's dialect 401, 404 where it is concealed.
     """
 
     client: str = ""
@@ -35,8 +41,12 @@ class Principal:
     grants: tuple[Grant, ...] = ()
     patient: str = ""
     purposes: tuple[tuple[str, str], ...] = ()
+    roles: tuple[tuple[str, str], ...] = ()
+    fhir_user: str = ""
     claims: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     is_iua: bool = False
+    means: Means = ""
+    denial: int = 403
 
     @property
     def is_person(self) -> bool:
