@@ -36,6 +36,7 @@ from app.search.page import Paging
 from app.security.guard import Open
 from app.settings import Settings, load
 from app.store.driver import connect
+from app.store.merged import FILED, filed_under
 from app.store.resources import Store
 from app.transaction import Context, Transaction, complete, offered
 from app.validation.validator import Validator
@@ -98,7 +99,8 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
     load_value_sets(settings.value_sets, packages)  # it is read once, and here: a wrong file stops the start
     domains = load_domains(domains_file(settings), packages, settings.url)
     connection = connect(settings.mongodb_url.get_secret_value(), settings.mongodb_driver, settings.mongodb_database)
-    derive, kin = {"Patient": deriving(domains, settings.home_country)}, {"Patient": everybody}
+    derive = {"Patient": deriving(domains, settings.home_country), **dict.fromkeys(FILED, filed_under)}
+    kin = {"Patient": everybody}
     store = Store(connection, definitions, derive, kin)
     sweeping = asyncio.create_task(sweep_forever(store))
     try:

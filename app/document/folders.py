@@ -5,7 +5,7 @@ Spec: ITI-65, 2:3.65.4.1.3; ITI TF-3:4.2.1.3; MHD-65-90..98, MHD-XDS-07.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 from app.document.accepted import renamed, with_subject
 from app.document.communities import with_home_community
@@ -14,6 +14,7 @@ from app.document.identifier import token, with_entry_uuid, with_unique_id
 from app.document.keys import keys_of
 from app.document.lifecycle import Stored, stored, subject_of
 from app.document.meaning import Meaning
+from app.document.patients import are_same
 from app.document.publication import Publication
 from app.document.submission import refuse
 from app.document.vocabulary import DEPRECATED, FOLDER, LIST_TYPES, METADATA_ERROR, PATIENTS_DIFFER, UNRESOLVED
@@ -21,8 +22,10 @@ from app.fhir.outcome import FhirError, Issue
 from app.fhir.resource import Resource, instant
 from app.search.criteria import Criterion
 from app.search.query import parse as parse_query
-from app.switches import Switches
 from app.transaction import Context
+
+# What an update of a Folder leaves as it is; its subject too, since a merge moves nothing (docs/decisions/0022).
+_KEPT = ("id", "identifier", "subject")
 
 
 async def file_in_folders(submission: Submission, meaning: Meaning, publication: Publication, context: Context) -> None:
@@ -37,11 +40,11 @@ async def file_in_folders(submission: Submission, meaning: Meaning, publication:
         resource = with_home_community(resource, context.switches)
         known = await _known(entry, context) if entry.method == "PUT" else None
         issues = [issue async for issue in _check_members(entry, resource, known, meaning, context)]
-        issues += _check_update(entry, resource, known, context.switches) if known else []
+        issues += [issue async for issue in _check_update(entry, resource, known, context)] if known else []
         refuse(issues)
         if known:
             publication.touch(entry, known.name, known.version)
-            changed = resource | {"id": known.resource["id"], "identifier": known.resource["identifier"]}
+            changed = resource | {name: known.resource[name] for name in _KEPT if name in known.resource}
             publication.change_folder(known.name, changed, known.version, context.now())
         else:
             resource = with_unique_id(with_entry_uuid(resource, context.new_id()), context.new_id())
@@ -85,21 +88,21 @@ async def _check_members(
         member = await stored(text, "DocumentReference", context)
         if member is None:
             yield entry.issue("not-found", f"`{text[:200]}` is not a DocumentReference stored here.", at, UNRESOLVED)
-        elif subject_of(member.resource) != meaning.subjects[entry.index]:
+        elif not await are_same(subject_of(member.resource), meaning.subjects[entry.index], context):
             yield entry.issue("business-rule", f"`{member.name}` belongs to another patient.", at, PATIENTS_DIFFER)
         elif member.resource["status"] != "current":
             yield entry.issue("business-rule", f"`{member.name}` is not current.", at, DEPRECATED)
 
 
-def _check_update(entry: Entry, resource: Resource, known: Stored, switches: Switches) -> Iterator[Issue]:
+async def _check_update(entry: Entry, resource: Resource, known: Stored, context: Context) -> AsyncIterator[Issue]:
     """An update only adds members; what the Folder is and whose it is stays (MHD-65-93, 98)."""
     if not is_list_of(known.resource, FOLDER):
         yield entry.issue("business-rule", "Only a Folder can be updated.", "code", METADATA_ERROR)
-    if subject_of(known.resource) != subject_of(resource):
+    if not await are_same(subject_of(known.resource), subject_of(resource), context):
         yield entry.issue("business-rule", "A Folder stays with its patient.", "subject", PATIENTS_DIFFER)
     if resource.get("status") != "current":
         yield entry.issue("business-rule", "A Folder stays `current`.", "status", METADATA_ERROR)
-    if switches.folder_additive_only and not _members(known.resource) <= _members(resource):
+    if context.switches.folder_additive_only and not _members(known.resource) <= _members(resource):
         yield entry.issue("business-rule", "An update of a Folder takes no member away.", "entry", METADATA_ERROR)
     if not _identifiers(resource) <= _identifiers(known.resource):
         yield entry.issue("business-rule", "An update of a Folder keeps its identifiers.", "identifier", METADATA_ERROR)

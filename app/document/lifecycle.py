@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from app.document.entry import Entry, Submission, is_list_of
 from app.document.meaning import Meaning
+from app.document.patients import are_same
 from app.document.publication import Publication
 from app.document.submission import refuse
 from app.document.vocabulary import DEPRECATED, FOLDER, METADATA_ERROR, PATIENTS_DIFFER, UNRESOLVED
@@ -72,7 +73,7 @@ async def _relation(
     if target is None:
         yield entry.issue("not-found", f"`{text[:200]}` is not stored here.", at, UNRESOLVED)
         return
-    found = list(_check_target(entry, target, code, at, meaning))
+    found = await _check_target(entry, target, code, at, meaning, context)
     for issue in found:
         yield issue
     if found:
@@ -84,12 +85,14 @@ async def _relation(
         publication.requirements[target.name] = Require(resource_type, record_id, target.version)
 
 
-def _check_target(entry: Entry, target: Stored, code: str, at: str, meaning: Meaning) -> list[Issue]:
+async def _check_target(
+    entry: Entry, target: Stored, code: str, at: str, meaning: Meaning, context: Context
+) -> list[Issue]:
     issues = []
     if target.resource["status"] != "current":
         text = f"`{target.name}` is not current; a document that was superseded is related to no new one."
         issues.append(entry.issue("business-rule", text, at, DEPRECATED))
-    if subject_of(target.resource) != meaning.subjects[entry.index]:
+    if not await are_same(subject_of(target.resource), meaning.subjects[entry.index], context):
         text = f"`{target.name}` belongs to another patient."
         issues.append(entry.issue("business-rule", text, at, PATIENTS_DIFFER))
     if code == "appends" and any(one["code"] == "transforms" for one in target.resource.get("relatesTo", ())):

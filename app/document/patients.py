@@ -22,6 +22,7 @@ from app.fhir.resource import Resource, parse_json
 from app.search.criteria import Terms, all_of
 from app.search.query import parse as parse_query
 from app.store.change import Change, Create, Update
+from app.store.merged import survivors_of
 from app.store.resources import Kept
 from app.transaction import Context
 
@@ -198,6 +199,14 @@ async def require_active(patient: str, entry: Entry, context: Context) -> Kept:
     if resource.get("active") is False or any(link.get("type") == "replaced-by" for link in resource.get("link", ())):
         raise unknown_patient(entry, f"`Patient/{patient}` is no longer active.")
     return kept
+
+
+async def are_same(one: str, other: str, context: Context) -> bool:
+    """Tell whether two ids mean one patient: the same, or one that was merged and its survivor (MHD-XDS-04)."""
+    if one == other or not one or not other:
+        return one == other
+    ends = await survivors_of(context.store.facts, (one, other))
+    return ends.get(one, one) == ends.get(other, other)
 
 
 def unknown_patient(entry: Entry, text: str, element: str = "subject.reference") -> FhirError:

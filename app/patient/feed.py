@@ -17,7 +17,8 @@ from app.fhir.reference import parse as parse_reference
 from app.fhir.resource import Resource
 from app.patient.candidates import parameters_now
 from app.patient.cross_reference import locks_of, locks_of_records, relink
-from app.patient.derived import OWN, OWN_FIELD, conventions, own_token, replaced_by
+from app.patient.derived import OWN, OWN_FIELD, conventions, own_token, replaced_by, survivor_of
+from app.patient.documents import follow
 from app.patient.fed_patient import is_same
 from app.patient.keys import match_keys
 from app.patient.record_key import RecordKey, told
@@ -86,6 +87,7 @@ async def put(
         await atomic.lock(locks_of(held.keys if held else ()))
         (kept,) = await atomic.commit([_change(record, held, key)], context.now())
         await relink(atomic, [record["id"]], parameters, context.now())
+        await follow(atomic, record["id"], held.replaced_by if held else "", survivor_of(record))
         return Fed(kept, created=held is None)
 
     return await context.store.atomically(work, names)

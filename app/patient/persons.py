@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from app.store.facts import Facts
+from app.store.merged import MOST_MERGES, survivors_of
 
-# So many merges in a row are followed; more are a mistake that nobody's feed can make (PIXM-104-34).
-_MOST_MERGES = 32
+__all__ = ["everybody", "followers_of", "persons_of", "survivors_of", "together"]
 
 
 async def persons_of(facts: Facts, ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -24,24 +24,11 @@ async def persons_of(facts: Facts, ids: Iterable[str]) -> dict[str, tuple[str, .
     return {each: by_member.get(each, (each,)) for each in wanted}
 
 
-async def survivors_of(facts: Facts, ids: Iterable[str]) -> dict[str, str]:
-    """Return for each of `ids` that was merged away the id of the record that replaced it in the end."""
-    chains = {each: each for each in ids}
-    for _ in range(_MOST_MERGES):
-        ends = set(chains.values())
-        found = await facts.having("Patient", "_id", ends, fields=("derived.replacedBy",))
-        onward = {one["_id"]: target for one in found if (target := one.get("derived", {}).get("replacedBy"))}
-        if not onward:
-            break
-        chains = {each: onward.get(end, end) for each, end in chains.items()}
-    return {each: end for each, end in chains.items() if each != end}
-
-
 async def followers_of(facts: Facts, ids: Iterable[str]) -> dict[str, str]:
     """Return the records that were merged into one of `ids`, and into these again: each with whom it went into."""
     found: dict[str, str] = {}
     wave = set(ids)
-    for _ in range(_MOST_MERGES):
+    for _ in range(MOST_MERGES):
         merged = await facts.having("Patient", "derived.replacedBy", wave, fields=("derived.replacedBy",))
         new = {one["_id"]: one["derived"]["replacedBy"] for one in merged if one["_id"] not in found}
         found |= new

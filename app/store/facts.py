@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from pymongo import DeleteMany, ReplaceOne
+from pymongo import DeleteMany, ReplaceOne, UpdateMany
 from pymongo.asynchronous.database import AsyncDatabase
 
 from app.store.driver import Document, Session, failures_told
@@ -93,6 +93,28 @@ class Facts:
 
     async def forget(self, collection: str, ids: Collection[str]) -> None:
         """Remove the documents of `collection` that have one of `ids`."""
+    async def amend(
+        self,
+        collection: str,
+        field: str,
+        value: Any,
+        taken: Mapping[str, Sequence[Any]],
+        added: Mapping[str, Sequence[Any]],
+    ) -> None:
+        """Change the lists of every document of `collection` that has `value` in `field`.
+
+        Args:
+            taken, added: field -> what its list loses, and what it gains where it has it not.
+        """
+        changes: list[Mapping[str, Any]] = [
+            {"$pullAll": {name: list(items) for name, items in taken.items()}},
+            {"$addToSet": {name: {"$each": list(items)} for name, items in added.items()}},
+        ]
+        with self._telling():
+            await self._database[collection].bulk_write(
+                [UpdateMany({field: value}, change) for change in changes], session=self._session
+            )
+
         if ids:
             with self._telling():
                 await self._database[collection].bulk_write(

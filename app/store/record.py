@@ -96,7 +96,7 @@ def found_by(recording: Recording, resource: Resource, beside: Mapping[str, Any]
     derived = derive(resource, beside)
     for parameter, more in derived.pop("index", {}).items():
         terms[parameter] = list(dict.fromkeys([*terms.get(parameter, ()), *more]))
-    return {"index": terms, "derived": derived}
+    return {"index": terms, "derived": derived} if derived else {"index": terms}
 
 
 def past(resource_type: str, current: Document) -> Document:
