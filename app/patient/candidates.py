@@ -1,17 +1,15 @@
-"""Candidates: who may be the same person as somebody, and with which weights they are compared.
+"""Candidates: who may be the same person as somebody.
 
-Spec: MAT-10, MAT-21, MAT-22, MAT-35.
+Spec: MAT-10, MAT-21, MAT-22.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from app.patient.keys import POSTING_CAP, Selection, select
-from app.patient.parameters import Parameters, load
 from app.patient.vector import NORM_VERSION, MatchVector, from_document
 from app.store.facts import Facts
 
@@ -73,18 +71,3 @@ def readable(found: Iterable[Mapping[str, Any]]) -> tuple[Compared, ...]:
     """Return the records whose vectors these rules made; the others wait for `patients rebuild-keys` (MAT-10)."""
     current = (one for one in found if one.get("derived", {}).get("mv", {}).get("norm_version") == NORM_VERSION)
     return tuple(map(compared, current))
-
-
-async def parameters_now(facts: Facts) -> Parameters:
-    """Return the weights for a population of the present size, rounded up to a power of two.
-
-    Rounded, so that one more record does not change every score; a pair weighs the same until the population doubled.
-    """
-    records = await facts.estimate("Patient")
-    return parameters_for(1 << max(records - 1, 1).bit_length())
-
-
-@lru_cache(maxsize=64)
-def parameters_for(population: int) -> Parameters:
-    """Return the current parameter set for `population` records."""
-    return load().for_population(population)

@@ -145,10 +145,11 @@ async def _write(
     before = {person["_id"]: person for person in old if person["members"]}
     names = [name for name in {*persons, *before} if before.get(name, {}).get("members") != persons.get(name)]
     held = {one["_id"]: one for one in await atomic.having("person", "_id", names)}
-    await atomic.keep("person", [_person(name, persons.get(name, []), held.get(name, {}), now) for name in names])
+    made = [person_document(name, persons.get(name, []), held.get(name, {}), now) for name in names]
+    await atomic.keep("person", made)
 
 
-def _person(name: str, members: Sequence[str], then: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def person_document(name: str, members: Sequence[str], then: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """Return the person `name` with its past, so that an id that went out of use still tells what it was (MAT-62)."""
     past = [*then.get("past", ()), {"members": then.get("members", []), "since": then.get("since"), "until": now}]
     return {"_id": name, "members": list(members), "since": now, "past": past[-_LONGEST_PAST:] if then else []}

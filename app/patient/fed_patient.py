@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Protocol
 
+from app.domains import Domains
 from app.fhir.bundle import Links
 from app.fhir.outcome import FhirError, Issue
+from app.fhir.packages import Packages
 from app.fhir.resource import Resource, parse_json, to_json
 from app.patient.derived import replaced_by
 from app.patient.record_key import RecordKey, told
-from app.transaction import Context
+from app.switches import Switches
+from app.validation.validator import Validator
 
 PROFILE = "https://profiles.ihe.net/ITI/PIXm/StructureDefinition/IHE.PIXm.Patient"
 
@@ -23,6 +27,21 @@ MAX_BYTES = 1024 * 1024
 
 # What the server says of a record, and a client cannot.
 _OF_THE_SERVER = ("versionId", "lastUpdated", "source")
+
+
+class Rules(Protocol):
+    """What a fed Patient is checked with: the part of `Context` that needs no database."""
+
+    @property
+    def validator(self) -> Validator: ...  # noqa: D102
+    @property
+    def packages(self) -> Packages: ...  # noqa: D102
+    @property
+    def base_url(self) -> str: ...  # noqa: D102
+    @property
+    def switches(self) -> Switches: ...  # noqa: D102
+    @property
+    def domains(self) -> Domains: ...  # noqa: D102
 
 
 def require_patient(resource: Resource | None) -> Resource:
@@ -40,7 +59,7 @@ def require_patient(resource: Resource | None) -> Resource:
     return resource
 
 
-def prepared(patient: Resource, key: RecordKey, context: Context) -> Resource:
+def prepared(patient: Resource, key: RecordKey, rules: Rules) -> Resource:
     """Return `patient` as it is kept under `key`, once it satisfies the profile and the rules of the index.
 
     Its state is said, the key is among its identifiers, what only the server knows is the server's.
@@ -48,17 +67,18 @@ def prepared(patient: Resource, key: RecordKey, context: Context) -> Resource:
     Raises:
         FhirError: 400 and 422, see above; all issues at once.
     """
-    _refuse(context.validator.validate(patient), status=400)
-    _refuse([*_check_modifiers(patient), *_check_identifiers(patient, key, context)], status=422)
+    _refuse(rules.validator.validate(patient), status=400)
+    _refuse([*_check_modifiers(patient), *_check_identifiers(patient, key, rules)], status=422)
     kept = _with_state(patient)
-    if not any(_is_key(one, key, context) for one in kept.get("identifier", ())):
+    if not any(_is_key(one, key, rules) for one in kept.get("identifier", ())):
         if "identifier" not in patient:
             raise told("required", "`identifier` is missing", status=422, expression="Patient.identifier")
         kept["identifier"] = [*kept["identifier"], {"system": key.system, "value": key.value}]
-    for profile in filter(None, (PROFILE, context.switches.required_profile)):
-        _refuse(context.validator.validate(kept, profile), status=422)
+    for profile in filter(None, (PROFILE, rules.switches.required_profile)):
+        _refuse(rules.validator.validate(kept, profile, is_strict=True), status=422)
+    _refuse(rules.validator.check_claims(kept), status=422)
     meta = {name: value for name, value in kept.get("meta", {}).items() if name not in _OF_THE_SERVER}
-    own = Links(context.packages.structures, {}, context.base_url)  # what is below our own base is kept without it
+    own = Links(rules.packages.structures, {}, rules.base_url)  # what is below our own base is kept without it
     return own.rewritten({**kept, "meta": {**meta, "source": key.system}}, "")
 
 
@@ -79,14 +99,14 @@ def _with_state(patient: Resource) -> Resource:
     return {"active": True, **patient}
 
 
-def _is_key(identifier: Resource, key: RecordKey, context: Context) -> bool:
-    return context.domains.find(identifier.get("system", "")) is key.domain and identifier.get("value") == key.value
+def _is_key(identifier: Resource, key: RecordKey, rules: Rules) -> bool:
+    return rules.domains.find(identifier.get("system", "")) is key.domain and identifier.get("value") == key.value
 
 
-def _check_identifiers(patient: Resource, key: RecordKey, context: Context) -> Iterable[Issue]:
+def _check_identifiers(patient: Resource, key: RecordKey, rules: Rules) -> Iterable[Issue]:
     """Yield an issue when the identifiers of the key's domain leave out the key (PIXM-104-11)."""
-    own = [one for one in patient.get("identifier", ()) if context.domains.find(one.get("system", "")) is key.domain]
-    if own and not any(_is_key(one, key, context) for one in own):
+    own = [one for one in patient.get("identifier", ()) if rules.domains.find(one.get("system", "")) is key.domain]
+    if own and not any(_is_key(one, key, rules) for one in own):
         text = f"the identifiers of {key.system} in the Patient do not include the one that the URL names"
         yield Issue("business-rule", text, "Patient.identifier")
 

@@ -15,7 +15,6 @@ from typing import Any
 from app.fhir.outcome import FhirError, Issue
 from app.fhir.reference import parse as parse_reference
 from app.fhir.resource import Resource
-from app.patient.candidates import parameters_now
 from app.patient.cross_reference import locks_of, locks_of_records, relink
 from app.patient.derived import OWN, OWN_FIELD, conventions, own_token, replaced_by, survivor_of
 from app.patient.documents import follow
@@ -23,6 +22,7 @@ from app.patient.fed_patient import is_same
 from app.patient.keys import match_keys
 from app.patient.record_key import RecordKey, told
 from app.patient.vector import match_vector
+from app.patient.weighing import parameters_now
 from app.store.atomic import Atomic
 from app.store.change import Create, Delete, Update
 from app.store.record import Kept
@@ -144,12 +144,17 @@ async def _read(atomic: Atomic, id: str) -> Kept:  # noqa: A002 - FHIR's word
 
 
 def _change(record: Resource, held: Held | None, key: RecordKey) -> Create | Update:
-    feed = {"feed": {"source": key.domain.source, "system": key.system, "value": key.value}}
+    feed = fed_under(key)
     if held is None:
         return Create(record, unique=(key.unique,), beside=feed)
     if held.source:
         return Update(record)
     return Update(record, unique=(key.unique,), beside=feed)
+
+
+def fed_under(key: RecordKey) -> dict[str, Any]:
+    """Return what is kept beside a record that a source feeds: who, and under which identifier."""
+    return {"feed": {"source": key.domain.source, "system": key.system, "value": key.value}}
 
 
 def _require_id(patient: Resource, held: Held | None, context: Context) -> None:

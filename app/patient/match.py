@@ -15,12 +15,13 @@ from typing import Any
 
 from app.fhir.outcome import FhirError, Issue
 from app.fhir.resource import Resource
-from app.patient.candidates import Compared, candidates, parameters_now
+from app.patient.candidates import Compared, candidates
 from app.patient.derived import conventions
 from app.patient.keys import match_keys
 from app.patient.matching import Score, score
 from app.patient.persons import persons_of, survivors_of
 from app.patient.vector import MatchVector, match_vector
+from app.patient.weighing import parameters_now
 from app.transaction import Context
 
 DEFAULT_COUNT, MAX_COUNT = 20, 200

@@ -112,6 +112,7 @@ class Score(NamedTuple):
         return {
             "parameters": self.parameters.version,
             "population": self.parameters.population,
+            "frequencies": self.parameters.frequencies.version,
             "parts": [{"field": "prior", "level": "prior", "bits": self.parameters.prior}, *parts],
             "weight": self.weight,
             "grade": self.grade,

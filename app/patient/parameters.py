@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from math import log2
 from typing import Any
 
@@ -44,10 +45,14 @@ class NameFrequencies:
 
     Keys are the first given name and the whole surname of the match vector, the surname in its masculine form.
     Empty: no correction. A name that is not in it counts as the rarest.
+
+    Attributes:
+        version: of the count that they come from, to be kept with the decisions that it had a part in; else empty.
     """
 
     given: Mapping[str, float] = field(default_factory=dict)
     family: Mapping[str, float] = field(default_factory=dict)
+    version: str = ""
 
 
 def counted_names(vector: MatchVector) -> tuple[set[str], set[str]]:
@@ -64,7 +69,8 @@ def frequencies_of(vectors: Iterable[MatchVector]) -> NameFrequencies:
         total += 1
         for counter, names in zip((given, family), counted_names(vector), strict=True):
             counter.update(names)
-    return NameFrequencies(*({name: count / total for name, count in each.items()} for each in (given, family)))
+    shares = [{name: count / total for name, count in each.items()} for each in (given, family)]
+    return NameFrequencies(shares[0], shares[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,7 @@ class Parameters:
         }
 
 
+@lru_cache(maxsize=8)
 def load(version: str = CURRENT) -> Parameters:
     """Return the parameter set `version` for the smallest population.
 

@@ -15,12 +15,13 @@ from datetime import datetime
 from typing import Any, Literal
 
 from app.fhir.outcome import FhirError
-from app.patient.candidates import Compared, compared, parameters_now
+from app.patient.candidates import Compared, compared
 from app.patient.cross_reference import locks_of_records, rebuild_around
 from app.patient.edges import edge_document
 from app.patient.matching import score
 from app.patient.parameters import Parameters
 from app.patient.persons import persons_of
+from app.patient.weighing import parameters_now
 from app.store.atomic import Atomic
 from app.store.facts import Facts
 from app.transaction import Context

@@ -23,6 +23,8 @@ FACTS: Mapping[str, tuple[str, ...]] = {
     "match_edge": ("ends", "review"),
     "match_decision": ("ends",),
     "match_lock": (),
+    "match_frequency": (),
+    "match_parameters": (),
 }
 # The same of what is derived from resources.
 DERIVED: Mapping[str, tuple[str, ...]] = {"Patient": ("derived.keys", "index.identifier:own", "derived.replacedBy")}
@@ -91,8 +93,6 @@ class Facts:
             with self._telling():
                 await self._database[collection].bulk_write(writes, session=self._session)
 
-    async def forget(self, collection: str, ids: Collection[str]) -> None:
-        """Remove the documents of `collection` that have one of `ids`."""
     async def amend(
         self,
         collection: str,
@@ -115,6 +115,8 @@ class Facts:
                 [UpdateMany({field: value}, change) for change in changes], session=self._session
             )
 
+    async def forget(self, collection: str, ids: Collection[str]) -> None:
+        """Remove the documents of `collection` that have one of `ids`."""
         if ids:
             with self._telling():
                 await self._database[collection].bulk_write(

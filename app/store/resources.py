@@ -21,6 +21,7 @@ from app.search.definitions import Definitions
 from app.search.page import Position
 from app.search.query import Query
 from app.store.atomic import Atomic
+from app.store.bulk import Bulk
 from app.store.change import Change, Create, KeyTaken
 from app.store.commit import Commit, new_records
 from app.store.content import ContentStore
@@ -82,6 +83,7 @@ class Store:
     Attributes:
         content: the documents.
         facts: what the server knows by itself, and what is kept beside resources.
+        bulk: writes many records at once.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Store:
         self._turns = Turns()
         self.content = ContentStore(connection)
         self.facts = Facts(connection.database)
+        self.bulk = Bulk(connection.database)
         self._recording = Recording(definitions, derive or {})
         self._connection = connection
         self._database = connection.database
