@@ -96,13 +96,21 @@ class About:
         patients: References, `{"reference": "Patient/1"}` or `{"identifier": {…}}`; there is an event for each.
         data: References to the records that were created, changed, read or deleted, with their version.
         interaction: FHIR's code of what was done, where it is not that of the interaction: `create` of an update.
+        transaction: IHE's number of what was done, where it is not that of the path.
+        client: who asked, where it is not the guard who knows: at the token endpoint.
+        details: pairs (type, value) that tell more of the data: `merged-from`.
         also: what else happened on the way and is an event of its own.
+        is_refusal: somebody was turned away, whatever the answer admits.
     """
 
     patients: tuple[Resource, ...] = ()
     data: tuple[Resource, ...] = ()
     interaction: str = ""
+    transaction: str = ""
+    client: str = ""
+    details: tuple[tuple[str, str], ...] = ()
     also: tuple[About, ...] = ()
+    is_refusal: bool = False
 
 
 NOTHING_KNOWN = About()

@@ -16,7 +16,7 @@ from app.rest.long_strings import discard_all
 from app.rest.media import encode, wanted
 from app.security.access import UNRESTRICTED
 from app.security.refusal import RefusedError
-from app.transaction import Context, Interaction, Occurrence, RequestMessage, ResponseMessage, Transaction
+from app.transaction import About, Context, Interaction, Occurrence, RequestMessage, ResponseMessage, Transaction
 
 
 async def exchange(
@@ -63,7 +63,8 @@ def refuse(http: Request, error: Exception, context: Context) -> Response:
 
 def failure(error: Exception) -> ResponseMessage:
     """Return the answer to a request that `error` ended."""
-    return ResponseMessage(*outcome_of(error), error.headers if isinstance(error, FhirError) else {})
+    about = About(is_refusal=isinstance(error, RefusedError))
+    return ResponseMessage(*outcome_of(error), error.headers if isinstance(error, FhirError) else {}, about)
 
 
 async def _discard_refused(message: RequestMessage | None, response: ResponseMessage, context: Context) -> None:
