@@ -22,7 +22,7 @@ class Principal:
         token_id: `jti`; empty for a token that has none.
         token_tail: the last 32 characters of the token, of a short one less; never more of it.
         grants: what its scopes say.
-        patient: the one patient that the token is bound to: `Patient/1`, `https://…/Patient/1`, or `urn:oid:…|value`, as
+        patient: the one patient the token is bound to: `Patient/1`, `https://…/Patient/1` or `urn:oid:…|value`, as
             which a CX is read too; anything else names nobody. Empty when it is bound to none.
         purposes: purposes of use as (system, code).
         roles: roles of the person as (system, code).
