@@ -84,7 +84,10 @@ class Store:
         content: the documents.
         facts: what the server knows by itself, and what is kept beside resources.
         bulk: writes many records at once.
+        is_whole: nothing is withheld; a caller's own view (`app.store.sight`) says otherwise.
     """
+
+    is_whole = True
 
     def __init__(
         self,
@@ -161,6 +164,13 @@ class Store:
                 return (await self._insert(change.resource["resourceType"], new[0]),)
             work = Commit(self._database, self.content, self._recording, now, changes, new)
             return await self._connection.in_transaction(work.run)
+
+    def disclosing(self) -> Store:
+        """Return the store as the caller may be told of it, also when the request publishes; here, all of it."""
+        return self
+
+    async def permit(self, changes: Sequence[Change], now: datetime) -> None:
+        """Return when the caller may carry out `changes`; here everybody may."""
 
     async def atomically(self, work: Callable[[Atomic], Awaitable[T]], names: Iterable[int] = ()) -> T:
         """Return what `work` returns, when all that it read and wrote holds together and is committed.
