@@ -16,6 +16,7 @@ from app.rest.long_strings import discard_all
 from app.rest.media import encode, wanted
 from app.security.access import UNRESTRICTED
 from app.security.refusal import RefusedError
+from app.store.writer import begin_writing
 from app.transaction import About, Context, Interaction, Occurrence, RequestMessage, ResponseMessage, Transaction
 
 
@@ -28,6 +29,7 @@ async def exchange(
     before the answer is sent.
     """
     started, form, message, access = perf_counter(), wanted(http), None, UNRESTRICTED
+    begin_writing()
     try:
         access = await context.guard.admit(credentials(http), transaction.code, interaction.scope)
         message, form = await decode(http, interaction, form, access, context, limits)

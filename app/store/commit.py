@@ -22,6 +22,7 @@ from app.store.change import Change, Create, Delete, KeyTaken, Purge, Require, U
 from app.store.content import CHUNK_BYTES, ContentStore
 from app.store.driver import Document, Session
 from app.store.record import Kept, Recording, history_key, kept, past, recorded, to_milliseconds
+from app.store.writer import writer
 
 _DUPLICATE_KEY = 11000
 
@@ -117,6 +118,8 @@ class Commit:
             return await self._already_deleted(change, session)
         version, updated = current["version"] + 1, max(to_milliseconds(self.now), current["updated"])
         tombstone = {"version": version, "updated": updated, "json": b"", "deleted": True}
+        if by := writer():
+            tombstone["by"] = by
         key = history_key(change.resource_type, change.id, version)
         await history.insert_many([past(change.resource_type, current), {"_id": key, **tombstone}], session=session)
         await self.database["deleted"].insert_one({"_id": name, **tombstone}, session=session)

@@ -13,6 +13,7 @@ from app.search.index import index
 from app.store.change import Create, Update
 from app.store.content import ContentInfo, content_of, content_record
 from app.store.driver import Document
+from app.store.writer import writer
 
 
 class Kept(NamedTuple):
@@ -71,6 +72,8 @@ def _served(resource: Resource, version: int, updated: datetime, content: Conten
         "updated": updated,
         "json": to_json(with_meta(resource, version, updated)),
     }
+    if by := writer():
+        made["by"] = by
     return made if content is None else {**made, "content": content_record(content)}
 
 
@@ -101,7 +104,9 @@ def found_by(recording: Recording, resource: Resource, beside: Mapping[str, Any]
 
 def past(resource_type: str, current: Document) -> Document:
     """Return what the history keeps of a record that is about to be replaced: all but its terms."""
-    kept: Document = {name: current[name] for name in ("version", "updated", "json", "content") if name in current}
+    kept: Document = {
+        name: current[name] for name in ("version", "updated", "json", "content", "by") if name in current
+    }
     return {"_id": history_key(resource_type, current["_id"], current["version"]), **kept}
 
 
