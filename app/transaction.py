@@ -21,6 +21,7 @@ from app.search.definitions import Definitions
 from app.search.page import Paging
 from app.security.access import UNRESTRICTED, Access
 from app.security.guard import Guard
+from app.security.principal import ANONYMOUS, Principal
 from app.store.content import StagedContent
 from app.store.resources import Store
 from app.switches import Switches
@@ -98,6 +99,7 @@ class About:
         interaction: FHIR's code of what was done, where it is not that of the interaction: `create` of an update.
         transaction: IHE's number of what was done, where it is not that of the path.
         client: who asked, where it is not the guard who knows: at the token endpoint.
+        principal: the same with all that is known of it, once it was found out.
         details: pairs (type, value) that tell more of the data: `merged-from`.
         also: what else happened on the way and is an event of its own.
         is_refusal: somebody was turned away, whatever the answer admits.
@@ -108,6 +110,7 @@ class About:
     interaction: str = ""
     transaction: str = ""
     client: str = ""
+    principal: Principal = ANONYMOUS
     details: tuple[tuple[str, str], ...] = ()
     also: tuple[About, ...] = ()
     is_refusal: bool = False
