@@ -21,6 +21,7 @@ from app.search.definitions import Definitions
 from app.search.page import Position
 from app.search.query import Query
 from app.store.atomic import Atomic
+from app.store.authority import AuthorityStore
 from app.store.bulk import Bulk
 from app.store.change import Change, Create, KeyTaken
 from app.store.commit import Commit, new_records
@@ -83,6 +84,7 @@ class Store:
     Attributes:
         content: the documents.
         facts: what the server knows by itself, and what is kept beside resources.
+        authority: what the authorization server keeps.
         bulk: writes many records at once.
         is_whole: nothing is withheld; a caller's own view (`app.store.sight`) says otherwise.
     """
@@ -106,6 +108,7 @@ class Store:
         self._turns = Turns()
         self.content = ContentStore(connection)
         self.facts = Facts(connection.database)
+        self.authority = AuthorityStore(connection.database)
         self.bulk = Bulk(connection.database)
         self._recording = Recording(definitions, derive or {})
         self._connection = connection
