@@ -102,7 +102,7 @@ def principal_of(claims: Claims, token: str, reading: Reading, means: Means = "t
         issuer=_text(claims, "iss"),
         subject=subject,
         token_id=_text(claims, "jti"),
-        token_tail=token[-min(TAIL, len(token) // 2) :],  # of a short token not even half is told
+        token_tail=token[len(token) - min(TAIL, len(token) // 2) :],  # of a short token half at most is told
         grants=tuple(one for one in grants if one.context != "patient" or patient),  # of no patient: of nobody
         patient=patient,
         purposes=tuple(_codes(iua.get("purpose_of_use"))),

@@ -5,6 +5,7 @@ Spec: RFC 6750; ITI-72 (IUA-20 to IUA-31); EHDS-11, EHDS-23.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -144,7 +145,7 @@ class Gate:
     async def _principal(self, credentials: Credentials) -> Principal:
         if credentials.authorization:
             return await self.tokens.principal(bearer_token(credentials.authorization))
-        known = self.certificates.get(credentials.certificate) if credentials.certificate else None
+        known = self.certificates.get(subject_key(credentials.certificate)) if credentials.certificate else None
         if known is None:
             raise login_required()
         return known
@@ -165,6 +166,11 @@ def bearer_token(values: Sequence[str]) -> str:
     if not token or any(one <= " " or one > "~" for one in token):
         raise unusable("the Authorization header field holds no token")
     return token
+
+
+def subject_key(subject: str) -> str:
+    """Return a certificate's subject as it is compared: some proxies write a blank behind the comma (RFC 4514)."""
+    return re.sub(r"(?<!\\),\s+", ",", subject.strip())
 
 
 @dataclass(frozen=True, slots=True)

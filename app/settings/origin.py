@@ -107,13 +107,13 @@ def _wrong(error: ValidationError, sources: Sources) -> str:
 
 
 def _require_closed(settings: Settings, sources: Sources) -> None:
-    """Refuse to serve everybody on the network: there is no access control yet."""
-    if settings.host in LOOPBACK or settings.allow_open:
+    """Refuse to serve everybody on the network."""
+    if settings.host in LOOPBACK or settings.allow_open or settings.auth != "off":
         return
     raise SettingError(
         f"{PREFIX}HOST (from {_origin('host', sources)}) is `{settings.host}`, which other machines can reach, and "
-        f"this server does not check who asks. Listen on 127.0.0.1 behind a gateway that does, or set "
-        f"{PREFIX}ALLOW_OPEN=true."
+        f"this server does not check who asks. Set {PREFIX}AUTH to let in tokens only, listen on 127.0.0.1 behind a "
+        f"gateway that checks, or set {PREFIX}ALLOW_OPEN=true."
     )
 
 
