@@ -1,10 +1,24 @@
-"""What happened, as AuditEvents: who did what to which record, where from, when and by what right."""
+"""What happened, as AuditEvents: who did what to which record, where from, when and by what right.
+
+The parts that are the same for all requests of a kind are made once and shared; only what varies is made anew.
+
+Spec: audit.md sections 1 to 7; MHD section 14; IHE BALP 1.1.4.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from app.audit import agents, codes, entities
+from app.audit.failure import SUCCESS, Failure, failure_of, refusal_of
+from app.audit.kinds import Kind, kind_of, profile_of
+from app.audit.patterns import PATTERNS, Pattern
+from app.audit.raw import clear_query_of, headers_of, query_of
 from app.audit.settings import AuditSettings
-from app.fhir.resource import Resource
-from app.transaction import Occurrence
+from app.fhir.resource import Resource, instant
+from app.transaction import NOTHING_KNOWN, About, Occurrence
 
 
 def events_of(occurrence: Occurrence, settings: AuditSettings) -> tuple[Resource, ...]:
@@ -13,4 +27,134 @@ def events_of(occurrence: Occurrence, settings: AuditSettings) -> tuple[Resource
     They share constant parts with one another and with events of other requests: whoever adds an `id` makes a new
     dict, `{"resourceType": "AuditEvent", "id": …, **event}`, and changes nothing below.
     """
-    return ()
+    response = occurrence.response
+    kind = kind_of(occurrence.transaction, occurrence.interaction, response.about)
+    if kind is None:
+        return ()
+    headers = headers_of(occurrence.request)
+    if response.status >= 400 and (refused := refusal_of(response)):
+        kind = Kind("Refusal", kind.code, kind.display, has_body=kind.has_body)
+        return tuple(_events(_Telling(occurrence, settings, headers, kind, NOTHING_KNOWN, refused)))
+    first = _Telling(occurrence, settings, headers, kind, response.about, failure_of(response))
+    if not response.about.also:
+        return tuple(_events(first))
+    others = (_beside(first, one) for one in response.about.also)
+    return tuple(event for telling in (first, *others) for event in _events(telling))
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """What one or more events are made of: those of the request itself, or of something that it brought about."""
+
+    occurrence: Occurrence
+    settings: AuditSettings
+    headers: Mapping[str, str]
+    kind: Kind
+    about: About
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What all events of a kind have in common, on one server."""
+
+    pattern: Pattern
+    subtype: list[Resource]
+    client: Resource
+    server: Resource
+    source: Resource
+
+
+def _beside(first: _Telling, about: About) -> _Telling:
+    happened = first.occurrence
+    kind = kind_of(happened.transaction, happened.interaction, about) or first.kind
+    return _Telling(happened, first.settings, first.headers, kind, about, None)
+
+
+def _events(telling: _Telling) -> Iterator[Resource]:
+    """Yield an event for each patient, or one when there is none (AUD-08)."""
+    kind, about = telling.kind, telling.about
+    asked = kind.asked(telling.occurrence, telling.settings.base_url)
+    patients = _patients(telling, asked)
+    frame, common = _frame(telling, asked), _common(telling, about.data or asked.data)
+    data = len(about.data)
+    for patient in patients or (None,):
+        found = [entities.patient(patient), *common] if patient else common
+        profile = "" if telling.failure else profile_of(kind, has_patient=patient is not None, data=data)
+        head: Resource = {"resourceType": "AuditEvent"}
+        if profile and "network" in frame["agent"][0]:
+            head["meta"] = {"profile": [profile]}
+        yield head | frame | ({"entity": found} if found else {})
+
+
+def _patients(telling: _Telling, asked: About) -> tuple[Resource, ...]:
+    """Return whom the events are about: who was found or changed, else whom the request names (AUD-51, AUD-52)."""
+    if telling.settings.patients == "named" and PATTERNS[telling.kind.pattern].has_query:
+        return asked.patients
+    return telling.about.patients or asked.patients
+
+
+def _frame(telling: _Telling, asked: About) -> Resource:
+    """Return all of the event but its entities."""
+    happened, kind, failure = telling.occurrence, telling.kind, telling.failure
+    interaction = telling.about.interaction or happened.interaction.code
+    shape = _shape(kind.pattern, kind.code, kind.display, interaction, telling.settings)
+    made: Resource = {
+        "type": shape.pattern.type,
+        "subtype": shape.subtype,
+        "action": shape.pattern.action,
+        "recorded": instant(happened.ended),
+        "outcome": SUCCESS if failure is None else failure.outcome,
+        "agent": _agents(telling, shape, telling.about.client or asked.client),
+        "source": shape.source,
+    }
+    if failure is None:
+        return made
+    made["outcomeDesc"] = failure.description
+    return {"contained": [failure.contained], **made} if failure.contained else made
+
+
+def _agents(telling: _Telling, shape: _Shape, client_id: str) -> list[Resource]:
+    principal, style = telling.occurrence.access.principal, telling.settings.claims
+    kind = shape.client
+    if style == "comprehensive":
+        kind = agents.client_type(shape.pattern, principal, style)
+    asks = not principal.is_person
+    client = agents.client(kind, client_id or principal.client, telling.occurrence.request.peer, asks=asks)
+    if not (principal.client or principal.subject or principal.token_tail):
+        return [client, shape.server]
+    return [client, shape.server, *agents.of_token(shape.pattern, principal, style)]
+
+
+def _common(telling: _Telling, data: Sequence[Resource]) -> list[Resource]:
+    """Return the entities that do not depend on the patient: what was asked, or which records; and connections."""
+    kind, request, headers = telling.kind, telling.occurrence.request, telling.headers
+    if PATTERNS[kind.pattern].has_query:
+        text = query_of(request, headers, has_body=kind.has_body)
+        clear = clear_query_of(request, telling.settings.base_url) if telling.settings.clear_query else ""
+        made = [entities.query(text, clear)]
+    else:
+        made = [entities.data(one, kind.role, telling.about.details) for one in data]
+    if kind.is_closed and telling.failure is None:
+        return made
+    made += entities.correlated(headers)
+    if telling.settings.claims == "comprehensive":
+        made += entities.consents(telling.occurrence.access.principal.claims)
+    if telling.failure and telling.failure.contained:
+        made.append(entities.outcome())
+    return made
+
+
+@lru_cache(maxsize=1024)
+def _shape(name: str, code: str, display: str, interaction: str, settings: AuditSettings) -> _Shape:
+    """Return what is the same for all requests of a kind; it is shared, and nobody changes it."""
+    pattern = PATTERNS[name]
+    done = interaction if pattern.interaction == "*" else pattern.interaction
+    subtype = [codes.coding(codes.INTERACTION, done, done)] if done else []
+    if code:
+        subtype.append(codes.coding(codes.IHE_EVENT, code, display))
+    subtype = subtype or [codes.coding(codes.INTERACTION, interaction, interaction)]
+    server = agents.server(settings, pattern.server)
+    source = {"observer": server["who"], "type": [pattern.source]}
+    site = {"site": settings.site} if settings.site else {}
+    return _Shape(pattern, subtype, codes.concept(pattern.client), server, {**site, **source})

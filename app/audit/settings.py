@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-TokenStyle = Literal["opaque", "minimal", "comprehensive"]
+Claims = Literal["opaque", "minimal", "comprehensive"]
 Patients = Literal["each", "named"]
 
 
@@ -20,7 +20,7 @@ class AuditSettings:
         base_url: the public `[base]`, without a slash at the end.
         server: what the server is called in its events.
         site: where it stands; empty when nobody says.
-        token_style: how much of an access token's claims an event repeats.
+        claims: how much of an access token an event repeats.
         patients: a search makes an event for `each` patient it found, or for those that it `named` only.
         clear_query: a search is also written down decoded, for people to read.
     """
@@ -28,6 +28,6 @@ class AuditSettings:
     base_url: str
     server: str = "fhir-server"
     site: str = ""
-    token_style: TokenStyle = "minimal"
+    claims: Claims = "minimal"
     patients: Patients = "each"
     clear_query: bool = False
