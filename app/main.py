@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
@@ -25,15 +26,21 @@ from app.interaction.search_system import handing_over
 from app.patient.derived import deriving
 from app.patient.persons import everybody
 from app.pdqm.iti78_patient_demographics_query import search_system_for_patients
+from app.rest.arrival import Pace
 from app.rest.body import Limits
+from app.rest.cors import Cors
 from app.rest.framework_errors import add_framework_errors
+from app.rest.front import Front
 from app.rest.health import add_health
 from app.rest.log import configure, log
+from app.rest.metrics import Metrics
 from app.rest.pages import add_pages
+from app.rest.proxies import Proxies, networks_of
 from app.rest.routes import add_fhir
+from app.rest.throttle import Throttle
 from app.search.definitions import Definitions
 from app.search.page import Paging
-from app.security.guard import Open
+from app.security.assembly import guard_of
 from app.settings import Settings, load
 from app.store.driver import connect
 from app.store.merged import FILED, filed_under
@@ -52,10 +59,15 @@ EXAMPLE_DOMAINS = Path(__file__).parent / "examples" / "domains.toml"
 ABANDONED_AFTER = timedelta(hours=6)  # longer than any upload takes
 
 
-def create_app(settings: Settings, transactions: tuple[Transaction, ...] = TRANSACTIONS) -> FastAPI:
+def create_app(
+    settings: Settings, transactions: tuple[Transaction, ...] = TRANSACTIONS, *, tells: bool = True
+) -> FastAPI:
     """Return the server for `settings`; its parts start and stop with the ASGI lifespan.
 
     While it runs, `app.state.context` is the `Context` that handlers get.
+
+    Args:
+        tells: name in the log, while the server answers already, what is wrong with the packages.
 
     Raises:
         DoubleRouteError: two transactions claim one method and path.
@@ -65,11 +77,12 @@ def create_app(settings: Settings, transactions: tuple[Transaction, ...] = TRANS
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with running(settings, transactions) as context:
             app.state.context = context
-            surveying = asyncio.create_task(tell_problems(context.validator))
+            telling = asyncio.create_task(tell_problems(context)) if tells else None
             try:
                 yield
             finally:
-                await surveying
+                if telling:
+                    await telling
 
     app = FastAPI(title=NAME, version=__version__, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     on = offered(transactions, settings.switches)
@@ -77,8 +90,32 @@ def create_app(settings: Settings, transactions: tuple[Transaction, ...] = TRANS
     add_framework_errors(app)
     add_health(app)
     add_pages(app, settings.url, served, settings.profiles_dir, with_examples=settings.example_data)
-    add_fhir(app, settings.url, served, Limits(settings.max_body_bytes, settings.max_resource_bytes))
+    add_fhir(app, served, front_of(settings))
     return app
+
+
+def front_of(settings: Settings) -> Front:
+    """Return the edge that `settings` describe."""
+    path = urlsplit(settings.url).path.rstrip("/")
+    throttle = Throttle(settings.rate_limit_per_s, settings.rate_burst, settings.max_concurrent)
+    refused = ("requests that were refused because a client asked too much", lambda: throttle.refused)
+    return Front(
+        base_path=path,
+        limits=Limits(settings.max_body_bytes, settings.max_resource_bytes),
+        pace=Pace(settings.body_timeout_s, settings.body_rate),
+        throttle=throttle,
+        proxies=Proxies(
+            networks_of(settings.trusted_proxies),
+            settings.proxy_header == "forwarded",
+            settings.proxy_certificate_header.lower(),
+            urlsplit(settings.url).scheme,
+        ),
+        cors=Cors(settings.cors_origins, path),
+        metrics=Metrics(gauges={"mhd_requests_throttled_total": refused}),
+        max_headers=settings.max_headers,
+        max_header_bytes=settings.max_header_bytes,
+        hsts_s=settings.hsts_s,
+    )
 
 
 @asynccontextmanager
@@ -94,10 +131,9 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
     definitions = Definitions(packages)
     everything = complete(transactions)  # what was stored under an option stays when the option goes
     require_definitions(everything, definitions)
-    for problem in (*packages.problems, *definitions.problems):
-        log.warning("profiles: %s", problem)
     load_value_sets(settings.value_sets, packages)  # it is read once, and here: a wrong file stops the start
     domains = load_domains(domains_file(settings), packages, settings.url)
+    guard = guard_of(settings.authorization, os.environ, settings.url)
     connection = connect(settings.mongodb_url.get_secret_value(), settings.mongodb_driver, settings.mongodb_database)
     derive = {"Patient": deriving(domains, settings.home_country), **dict.fromkeys(FILED, filed_under)}
     kin = {"Patient": everybody}
@@ -117,17 +153,20 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
             switches=settings.switches,
             paging=Paging(settings.signing_key.encode()),
             domains=domains,
-            guard=Open(),
+            guard=guard,
             recorder=Unrecorded(),
         )
     finally:
         sweeping.cancel()
+        await guard.close()
         await store.close()
 
 
-async def tell_problems(validator: Validator) -> None:
-    """Name in the log what the packages ask for and cannot be checked; the server answers meanwhile."""
-    for problem in await asyncio.to_thread(validator.survey):
+async def tell_problems(context: Context) -> None:
+    """Name in the log what is wrong with the packages, and what they ask for that cannot be checked."""
+    for problem in (*context.packages.problems, *context.definitions.problems):
+        log.warning("profiles: %s", problem)
+    for problem in await asyncio.to_thread(context.validator.survey):
         log.warning("profiles: %s", problem)
 
 
@@ -167,7 +206,7 @@ def from_environment() -> FastAPI:
     configure(settings.log_level)
     if parent := multiprocessing.parent_process():
         threading.Thread(target=end_with, args=(parent,), daemon=True).start()
-    return create_app(settings)
+    return create_app(settings, tells=parent is None)  # a worker's parent has told, once for all of them
 
 
 def end_with(parent: multiprocessing.process.BaseProcess) -> None:

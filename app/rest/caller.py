@@ -5,19 +5,16 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from app.rest.media import Wanted
+from app.rest.proxies import address_of
 from app.security.guard import Credentials
 from app.transaction import Context, RawRequest, RequestMessage
 
 
 def credentials(http: Request) -> Credentials:
     """Return what `http` brings to show who asks."""
-    return Credentials(http.headers.getlist("authorization"), peer=peer(http), proxy=peer(http))
-
-
-def peer(http: Request) -> str:
-    """Return the address of the other end; empty when it is not known."""
-    client = http.scope.get("client")
-    return str(client[0]) if client else ""
+    address = address_of(http.scope)
+    subject = http.scope.get("extensions", {}).get("tls", {}).get("client_cert_name") or ""
+    return Credentials(http.headers.getlist("authorization"), subject, address, http.scope.get("proxy", address))
 
 
 def raw_request(http: Request, form: Wanted, message: RequestMessage | None, context: Context) -> RawRequest:
@@ -26,4 +23,4 @@ def raw_request(http: Request, form: Wanted, message: RequestMessage | None, con
     query = http.scope["query_string"].decode("latin-1")
     url = f"{context.base_url}{path}?{query}" if query else f"{context.base_url}{path}"
     body = message.body if message else b""
-    return RawRequest(http.method, url, http.headers, body, peer(http), form.request_id)
+    return RawRequest(http.method, url, http.headers, body, address_of(http.scope), form.request_id)

@@ -8,20 +8,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.fhir.outcome import FhirError, outcome_of
-from app.rest.body import Limits
 from app.rest.caller import credentials, raw_request
 from app.rest.decode import decode
+from app.rest.front import Front
 from app.rest.log import log_failure, log_request
 from app.rest.long_strings import discard_all
 from app.rest.media import encode, wanted
+from app.rest.metrics import Metrics
+from app.rest.table import Served
+from app.rest.throttle import ThrottledError
 from app.security.access import UNRESTRICTED
 from app.security.refusal import RefusedError
 from app.store.writer import begin_writing
 from app.transaction import About, Context, Interaction, Occurrence, RequestMessage, ResponseMessage, Transaction
 
+# What any token opens that holds, as definitions and `$validate` do: there is no such interaction.
+ANYBODY_KNOWN = "*.v"
+
 
 async def exchange(
-    http: Request, transaction: Transaction, interaction: Interaction, context: Context, limits: Limits
+    http: Request, transaction: Transaction, interaction: Interaction, context: Context, front: Front
 ) -> Response:
     """Answer `http` with `interaction`, and record that it happened.
 
@@ -32,8 +38,11 @@ async def exchange(
     begin_writing()
     try:
         access = await context.guard.admit(credentials(http), transaction.code, interaction.scope)
-        message, form = await decode(http, interaction, form, access, context, limits)
+        http.scope["turn"].identify(access.principal.client)
+        message, form = await decode(http, interaction, form, access, context, front.limits)
         response = await interaction.handle(message, context)
+    except ThrottledError as error:
+        return refuse(http, error, context, front.metrics)
     except Exception as error:  # noqa: BLE001 - whatever happens becomes an OperationOutcome
         if not isinstance(error, FhirError):
             log_failure(transaction, form.request_id)
@@ -43,6 +52,7 @@ async def exchange(
     request = raw_request(http, form, message, context)
     happened = Occurrence(transaction, interaction, access, request, message, response, context.now())
     response = await _recorded(happened, context)
+    front.metrics.count((transaction, interaction), response.status, perf_counter() - started)
     log_request((transaction, interaction), response.status, started, form.request_id)
     return encode(response, http, form, context)
 
@@ -56,9 +66,35 @@ async def _recorded(happened: Occurrence, context: Context) -> ResponseMessage:
     return happened.response
 
 
-def refuse(http: Request, error: Exception, context: Context) -> Response:
-    """Answer a request that no interaction is there for."""
+async def decline(http: Request, error: FhirError, near: Served | None, context: Context, front: Front) -> Response:
+    """Answer a request below `[base]` that no interaction is there for: 404, 405.
+
+    That there is none is told only to whom the server answers at all (IUA-06); and where the path belongs to a
+    transaction, what was tried with it is recorded (AUD-84).
+
+    Args:
+        near: what the path belongs to, with another method; None for a path of nobody's.
+    """
+    started, form, access, told = perf_counter(), wanted(http), UNRESTRICTED, error
+    try:
+        access = await context.guard.admit(credentials(http), "", ANYBODY_KNOWN)
+        http.scope["turn"].identify(access.principal.client)
+    except FhirError as refused:
+        access = refused.access if isinstance(refused, RefusedError) else access
+        told = refused
+    response = failure(told)
+    if near and near[0].code and not isinstance(told, ThrottledError):
+        request = raw_request(http, form, None, context)
+        response = await _recorded(Occurrence(*near, access, request, None, response, context.now()), context)
+    front.metrics.count(near, response.status, perf_counter() - started)
+    log_request(None, response.status, started, form.request_id)
+    return encode(response, http, form, context)
+
+
+def refuse(http: Request, error: Exception, context: Context, metrics: Metrics) -> Response:
+    """Answer a request that goes no further than the edge, whoever sent it."""
     started, form, response = perf_counter(), wanted(http), failure(error)
+    metrics.count(None, response.status, perf_counter() - started)
     log_request(None, response.status, started, form.request_id)
     return encode(response, http, form, context)
 

@@ -29,8 +29,8 @@ async def _http_error(http: Request, error: Exception) -> Response:
     else:
         told = FhirError("not-supported", f"`{http.method[:16]}` is not offered at this path.", status=status)
     told.headers.update(getattr(error, "headers", None) or {})
-    return refuse(http, told, context)
+    return refuse(http, told, context, http.app.state.front.metrics)
 
 
 async def _escaped(http: Request, error: Exception) -> Response:
-    return refuse(http, error, http.app.state.context)
+    return refuse(http, error, http.app.state.context, http.app.state.front.metrics)

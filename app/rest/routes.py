@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -11,9 +10,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.fhir.outcome import FhirError
-from app.rest.body import Limits
 from app.rest.decode import path_below_base
-from app.rest.exchange import exchange, refuse
+from app.rest.edge import Edge
+from app.rest.exchange import decline, exchange
+from app.rest.front import Front
 from app.rest.table import Table
 from app.transaction import Context, Transaction
 
@@ -26,12 +26,12 @@ class FhirEndpoint:
     what FastAPI puts around that, which costs 20 µs and does nothing for requests that are all answered here.
     """
 
-    def __init__(self, app: ASGIApp, *, base_path: str, table: Table, limits: Limits, pages: frozenset[str]) -> None:
-        """Answer below `base_path`, but for reads of the paths in `pages`, which like all others are left to `app`."""
+    def __init__(self, app: ASGIApp, *, front: Front, table: Table, pages: frozenset[str]) -> None:
+        """Answer below `[base]`, but for reads of the paths in `pages`, which like all others are left to `app`."""
         self._app = app
-        self._base_path = base_path
+        self._base_path = front.base_path
         self._table = table
-        self._limits = limits
+        self._front = front
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,20 +54,22 @@ class FhirEndpoint:
         try:
             transaction, interaction, scope["path_params"] = self._table.find(http.method, path_below_base(http))
         except FhirError as error:
-            response = refuse(http, error, context)
+            near = self._table.near(path_below_base(http))
+            response = await decline(http, error, near, context, self._front)
         else:
-            response = await exchange(http, transaction, interaction, context, self._limits)
+            response = await exchange(http, transaction, interaction, context, self._front)
         await response(scope, receive, send)
 
 
-def add_fhir(app: FastAPI, base_url: str, transactions: Iterable[Transaction], limits: Limits) -> None:
-    """Serve `transactions` below the path of `base_url`, which itself answers with and without a slash.
+def add_fhir(app: FastAPI, transactions: Iterable[Transaction], front: Front) -> None:
+    """Serve `transactions` below the path of `[base]`, which itself answers with and without a slash.
 
     The pages that `app` has by now go before: without a path, `[base]` is all of the server but for them.
 
     Raises:
         DoubleRouteError: two transactions claim one method and path.
     """
-    path = urlsplit(base_url).path.rstrip("/")
     pages = frozenset(route.path for route in app.router.routes if isinstance(route, Route))
-    app.add_middleware(FhirEndpoint, base_path=path, table=Table(transactions), limits=limits, pages=pages)
+    app.state.front = front
+    app.add_middleware(FhirEndpoint, front=front, table=Table(transactions), pages=pages)
+    app.add_middleware(Edge, front=front)

@@ -75,6 +75,11 @@ class Table:
             raise _not_offered(method, path, node.served)
         return *served, variables
 
+    def near(self, path: str) -> Served | None:
+        """Return what answers `path` with some method; None when nothing does."""
+        node = self._root.find(path.split("/") if path else (), {})
+        return next(iter(node.served.values())) if node else None
+
     def _enter(self, transaction: Transaction, interaction: Interaction) -> None:
         node = self._root
         for segment in interaction.path.split("/") if interaction.path else ():

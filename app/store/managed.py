@@ -27,6 +27,10 @@ from urllib.parse import quote
 import orjson
 from pymongo import MongoClient
 
+from app.store.guardian import GiveUp, Guardian, MongodUnavailableError
+
+__all__ = ["MongodUnavailableError", "find_mongod", "managed_mongodb", "present_mongodb", "private_mongodb"]
+
 REPLICA_SET = "private"
 
 # The wheels of the extra `embedded`, each with a mongod in it.
@@ -53,15 +57,14 @@ _LONGEST_SOCKET_PATH = 100
 _PR_SET_PDEATHSIG = 1
 
 
-class MongodUnavailableError(Exception):
-    """The private mongod cannot run; the message is one sentence for the operator."""
-
-
 @contextmanager
-def private_mongodb(folder: Path) -> Iterator[str]:
+def private_mongodb(folder: Path, give_up: GiveUp | None = None) -> Iterator[str]:
     """Run a mongod of our own with its data in `folder`; yields its URL.
 
     Call it in the main thread: the kernel ends the child with the thread that started it.
+
+    Args:
+        give_up: gets a sentence when the mongod died and cannot be started again; without it nobody looks after it.
 
     Raises:
         MongodUnavailableError: no program, the folder is in use, or it does not start.
@@ -70,11 +73,19 @@ def private_mongodb(folder: Path) -> Iterator[str]:
     data = _made(folder.resolve() / "mongodb")
     with _held(folder / "server.lock"), _socket_path(folder.resolve()) as path:
         _stop_orphan(data)
-        child = _start(program, data, path, _fresh_log(folder))
+
+        def start() -> subprocess.Popen[bytes]:
+            path.unlink(missing_ok=True)
+            return _start(program, data, path, _fresh_log(folder))
+
+        def wait_until_ready(child: subprocess.Popen[bytes]) -> str:
+            return _ready_url(child, path, folder / "mongod.log")
+
+        guardian = Guardian(start(), start, wait_until_ready, give_up)
         try:
-            yield _ready_url(child, path, folder / "mongod.log")
+            yield guardian.begin()
         finally:
-            _stop(child)
+            _stop(guardian.end())
 
 
 @asynccontextmanager
