@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types imports profiles bench bench-matching image lock clean
+.PHONY: help run test check format lint types imports profiles bench bench-matching bench-patients image lock clean
 
 help: ## list the words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ bench: $(VENV)/development ## measure the hot paths as ratios to the limit of th
 
 bench-matching: $(VENV)/development ## measure patient matching: precision, recall, false links
 	$(BIN)/python -m tests.bench_matching
+
+bench-patients: $(VENV)/development ## measure the patient index, loaded by its own loader: PATIENTS=10000,1000000
+	$(BIN)/python -m tests.bench.patients $(if $(PATIENTS),--patients $(PATIENTS))
 
 image: ## the container, named fhir-document-server
 	docker build -t fhir-document-server .

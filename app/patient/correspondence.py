@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from app.domains import Domain, Domains
 from app.fhir.resource import Resource, parse_json
 from app.patient.derived import OWN_FIELD, own_token, owns
-from app.patient.persons import persons_of
+from app.patient.persons import persons_of, seen_patients
 from app.transaction import Context
 
 
@@ -53,8 +53,11 @@ class _Record:
 
 
 async def correspondence(asked: Asked, context: Context) -> Correspondence | None:
-    """Return what the person is called to whom the asked identifier belongs; None when it belongs to nobody."""
-    owners = await _owners(asked, context)
+    """Return what the person is called to whom the asked identifier belongs; None when it belongs to nobody.
+
+    A record that the caller may not see is nobody's.
+    """
+    owners = await _seen(await _owners(asked, context), context)
     if not owners:
         return None
     active = [one for one in owners if one.state == "active"]
@@ -63,7 +66,7 @@ async def correspondence(asked: Asked, context: Context) -> Correspondence | Non
     persons = await persons_of(context.store.facts, (one.id for one in active))
     ids = dict.fromkeys(each for members in persons.values() for each in members)
     known = {one.id: one for one in active}
-    others = await _records("_id", [each for each in ids if each not in known], context)
+    others = await _seen(await _records("_id", [each for each in ids if each not in known], context), context)
     records = [one for one in (*active, *others) if one.state == "active"]
     return Correspondence(
         tuple(_identifiers(asked, records, context)), tuple(_references(asked, records, set(known), context))
@@ -90,6 +93,13 @@ async def _records(field: str, values: Sequence[str], context: Context) -> list[
         )
         for one in found
     ]
+
+
+async def _seen(records: list[_Record], context: Context) -> list[_Record]:
+    if context.store.is_whole:
+        return records
+    seen = await seen_patients([one.id for one in records], context)
+    return [one for one in records if one.id in seen]
 
 
 def _identifiers(asked: Asked, records: Iterable[_Record], context: Context) -> Iterator[Resource]:

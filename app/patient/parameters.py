@@ -17,7 +17,7 @@ from app.patient.levels import FIELDS, LEVELS
 from app.patient.normalise import masculine
 from app.patient.vector import MatchVector
 
-CURRENT = "2026-1"
+CURRENT = "2026-2"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +49,13 @@ class Program:
 
 
 @contextmanager
-def server(mongodb_url: str, folder: Path, database: str = DATABASE) -> Iterator[Program]:
+def server(
+    mongodb_url: str, folder: Path, database: str = DATABASE, more: Mapping[str, str] | None = None
+) -> Iterator[Program]:
     """Run this project's server, one worker, on the private database."""
     port = free_port()
     command = [sys.executable, "-m", "app", "serve", "--port", str(port), "--no-examples"]
-    settings = {"MHD_MONGODB_URL": mongodb_url, "MHD_MONGODB_DATABASE": database}
+    settings = {"MHD_MONGODB_URL": mongodb_url, "MHD_MONGODB_DATABASE": database, **(more or {})}
     with _run(command, settings, port, "/fhir/metadata", folder / "server.log") as program:
         yield program
 
@@ -63,6 +65,15 @@ def bare(mongodb_url: str, base_url: str, folder: Path) -> Iterator[Program]:
     """Run the bare routes over the bare driver, which answer with the bytes of the server at `base_url`."""
     port = free_port()
     command = [sys.executable, "-m", "tests.bench.bare", str(port), mongodb_url, DATABASE, base_url]
+    with _run(command, {}, port, "/nothing", folder / "bare.log") as program:
+        yield program
+
+
+@contextmanager
+def bare_patients(mongodb_url: str, database: str, base_url: str, folder: Path) -> Iterator[Program]:
+    """Run the bare routes of the patient index."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.bench.bare_patients", str(port), mongodb_url, database, base_url]
     with _run(command, {}, port, "/nothing", folder / "bare.log") as program:
         yield program
 

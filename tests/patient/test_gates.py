@@ -57,11 +57,15 @@ def test_pair_completeness() -> None:
     assert found.reduction >= 0.999
 
 
-def test_the_shipped_weights_never_err_on_febrl() -> None:
-    """MAT-90: the shipped set was not made for FEBRL: it finds less there, but nothing wrong."""
-    found = evaluate(febrl.load(4, soc_sec=False), load())
-    assert found.at(*PROBABLE)[0] >= 0.9995
-    assert found.at(*PROBABLE)[1] >= 0.94
+@pytest.mark.parametrize(("soc_sec", "least"), [(True, 0.998), (False, 0.988)], ids=["with number", "without"])
+def test_the_shipped_weights_on_febrl4(soc_sec: bool, least: float) -> None:
+    """MAT-90: four of the shipped weights were moved towards FEBRL1 to 3; without the number 0.995 is out of reach.
+
+    What stands in the way is the bound of MAT-33 on what an address may weigh: docs/matching.md.
+    """
+    precision, _, f1 = evaluate(febrl.load(4, soc_sec=soc_sec), load()).at(*PROBABLE)
+    assert f1 >= least
+    assert precision >= 0.9995
 
 
 def test_tuning_and_gate_data_are_apart() -> None:
