@@ -43,9 +43,10 @@ async def if_none_exist(message: RequestMessage, resource_type: str, context: Co
     key = f"none exists {resource_type}?{urlencode(pairs)}"
     # Looked up before the search: a key that is held by now, and whose record the search misses, has lost its meaning.
     held = await context.store.holders([key])
-    found = await context.store.find_ids(resource_type, query.criterion, 2)
+    told = context.store.disclosing()  # what a caller may not be told of does not exist for the condition
+    found = await told.find_ids(resource_type, query.criterion, 2)
     if len(found) > 1:
         raise FhirError("multiple-matches", f"`If-None-Exist` matches more than one `{resource_type}`.")
     if found:
-        return Condition(await context.store.read(resource_type, found[0]))
+        return Condition(await told.read(resource_type, found[0]))
     return Condition(keys=() if held else (key,))

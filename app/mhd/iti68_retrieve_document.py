@@ -9,6 +9,7 @@ Spec: IHE ITI TF-2:3.68 (https://profiles.ihe.net/ITI/MHD/ITI-68.html).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from app.document.content import attachment_of, place_elsewhere
 from app.document.elsewhere import documents_elsewhere
@@ -23,12 +24,14 @@ from app.document.representation import (
     reference_resource,
 )
 from app.document.vocabulary import MHD, STRUCTURE_DEFINITION
+from app.fhir.media_type import split
 from app.fhir.outcome import HTTP_STATUS, FhirError
 from app.fhir.reference import parse as parse_reference
 from app.fhir.resource import Resource, parse_json
-from app.interaction import find, is_known, version_headers
+from app.interaction import find, is_known, patient_of, version_headers
+from app.security.entries import require_granted
 from app.store.resources import Kept
-from app.transaction import Content, Context, Option, RequestMessage, ResponseMessage, Transaction, read
+from app.transaction import About, Content, Context, Option, RequestMessage, ResponseMessage, Transaction, read
 
 # A document holds health data; it is what it says it is, and depends on what was asked for.
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private", "Vary": "Accept"}
@@ -49,8 +52,15 @@ async def retrieve_document(message: RequestMessage, context: Context) -> Respon
     """
     kept = await find(message, context)
     binary = parse_json(kept.json)
+    require_granted(message.access, ITI68.code, scope_of(str(binary["contentType"])))
     owner = await _owner(binary, context)
     _require_current(owner, context)
+    return _about(await _retrieved(binary, owner, message, context, kept), owner, kept)
+
+
+async def _retrieved(
+    binary: Resource, owner: Resource, message: RequestMessage, context: Context, kept: Kept
+) -> ResponseMessage:
     if form := other_form(binary["contentType"], message.accept, message.asked_format):
         return await _in(form, binary, owner, message, context, kept)
     as_resource = is_wrapper_wanted(binary["contentType"], message.accept, message.asked_format)
@@ -78,8 +88,15 @@ async def retrieve_fhir_document(message: RequestMessage, context: Context) -> R
     """
     kept = await find(message, context)
     record = parse_json(kept.json)
+    require_granted(message.access, ITI68.code, "Bundle.r")
     owner = await _owner(record, context)
     _require_current(owner, context)
+    return _about(await _fhir_document(record, owner, message, context, kept), owner, kept)
+
+
+async def _fhir_document(
+    record: Resource, owner: Resource, message: RequestMessage, context: Context, kept: Kept
+) -> ResponseMessage:
     media_type = str(record["contentType"])
     form = wanted_form(media_type, message.accept, message.asked_format)
     headers = HEADERS | _shown_as(record, owner) | version_headers(kept)
@@ -88,6 +105,17 @@ async def retrieve_fhir_document(message: RequestMessage, context: Context) -> R
     if form != media_type:
         return await _in(form, record, owner, message, context, kept)
     return _document(media_type, headers, message, context, kept)
+
+
+def scope_of(media_type: str) -> str:
+    """Return what the retrieval of a document needs: what it is decides, not the path (EHDS-17)."""
+    return "Bundle.r" if split(media_type)[0].startswith("application/fhir+") else "Binary.r"
+
+
+def _about(answer: ResponseMessage, owner: Resource, kept: Kept) -> ResponseMessage:
+    """Return `answer` with what the audit tells of it: whose document it is, and where it was retrieved (MHD-AU-30)."""
+    about = About(patient_of(owner), ({"reference": f"{kept.resource_type}/{kept.id}"},))
+    return replace(answer, about=about)
 
 
 async def _in(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from app.domains import Domain, Domains
 from app.fhir.resource import Resource, parse_json
 from app.patient.derived import OWN_FIELD, own_token, owns
-from app.patient.persons import persons_of, seen_patients
+from app.patient.persons import persons_of
 from app.transaction import Context
 
 
@@ -98,7 +98,7 @@ async def _records(field: str, values: Sequence[str], context: Context) -> list[
 async def _seen(records: list[_Record], context: Context) -> list[_Record]:
     if context.store.is_whole:
         return records
-    seen = await seen_patients([one.id for one in records], context)
+    seen = await context.store.seen("Patient", [one.id for one in records])
     return [one for one in records if one.id in seen]
 
 

@@ -90,7 +90,11 @@ async def match(asked: MatchRequest, context: Context) -> MatchResult:
     parameters = await parameters_now(facts)
     scored = [(one, score(vector, one.vector, parameters)) for one in near.records]
     found = await _for_survivors([pair for pair in scored if pair[1].grade != "certainly-not"], context)
-    warnings = [*asked.warnings, *([Issue("too-costly", TOO_MANY, severity="warning")] if near.is_cut else [])]
+    if not context.store.is_whole:  # nobody else is counted, or told to be there
+        seen = await context.store.seen("Patient", [one.id for one in found])
+        found = [one for one in found if one.id in seen]
+    is_cut = near.is_cut and not context.store.is_bound
+    warnings = [*asked.warnings, *([Issue("too-costly", TOO_MANY, severity="warning")] if is_cut else [])]
     if asked.only_certain:
         return await _certain(found, asked, warnings, context)
     return _cut(found, asked, warnings)

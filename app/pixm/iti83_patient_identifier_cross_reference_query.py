@@ -15,6 +15,7 @@ from app.fhir.outcome import FhirError
 from app.fhir.resource import Resource
 from app.patient.correspondence import Asked, correspondence
 from app.patient.record_key import halves, told
+from app.security.withholding import unknown
 from app.transaction import Context, Interaction, RequestMessage, ResponseMessage, Transaction
 
 PIXM = "https://profiles.ihe.net/ITI/PIXm"
@@ -38,14 +39,16 @@ async def patient_identifier_cross_reference_query(message: RequestMessage, cont
 
     Raises:
         FhirError: `required`, `invalid`, or `code-invalid` (400) for the source; `code-invalid` (403) for a target;
-            `not-found` (404) for a patient that is not known.
+            `not-found` (404) for a patient that is not known; `forbidden` (401, 403) to a caller who is bound to one.
     """
     pairs = message.query if message.method == "GET" else parameters_of(message.resource)
     if "handling=strict" in message.headers.get("prefer", ""):
         _require_known(pairs)
     asked = _asked(pairs, context)
     found = await correspondence(asked, context)
-    if found is None or (found.is_deprecated and context.switches.deprecated_query == "not-found"):
+    if found is None:
+        raise unknown(message.access, told("not-found", UNKNOWN_SOURCE))
+    if found.is_deprecated and context.switches.deprecated_query == "not-found":
         raise told("not-found", UNKNOWN_SOURCE)
     entries: list[Resource] = [{"name": "targetIdentifier", "valueIdentifier": one} for one in found.identifiers]
     if context.switches.pix_target_id:

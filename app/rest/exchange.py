@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter
 
 from starlette.requests import Request
@@ -17,8 +18,10 @@ from app.rest.media import encode, wanted
 from app.rest.metrics import Metrics
 from app.rest.table import Served
 from app.rest.throttle import ThrottledError
-from app.security.access import UNRESTRICTED
+from app.security.access import UNRESTRICTED, Access
 from app.security.refusal import RefusedError
+from app.security.withholding import Withholding
+from app.store.sight import Sighted
 from app.store.writer import begin_writing
 from app.transaction import About, Context, Interaction, Occurrence, RequestMessage, ResponseMessage, Transaction
 
@@ -40,7 +43,7 @@ async def exchange(
         access = await context.guard.admit(credentials(http), transaction.code, interaction.scope)
         http.scope["turn"].identify(access.principal.client)
         message, form = await decode(http, interaction, form, access, context, front.limits)
-        response = await interaction.handle(message, context)
+        response = await interaction.handle(message, context if access.is_whole else _as_seen(context, access))
     except ThrottledError as error:
         return refuse(http, error, context, front.metrics)
     except Exception as error:  # noqa: BLE001 - whatever happens becomes an OperationOutcome
@@ -55,6 +58,11 @@ async def exchange(
     front.metrics.count((transaction, interaction), response.status, perf_counter() - started)
     log_request((transaction, interaction), response.status, started, form.request_id)
     return encode(response, http, form, context)
+
+
+def _as_seen(context: Context, access: Access) -> Context:
+    """Return what a handler may reach for a caller from whom something is withheld."""
+    return replace(context, store=Sighted(context.store, Withholding(access)))
 
 
 async def _recorded(happened: Occurrence, context: Context) -> ResponseMessage:

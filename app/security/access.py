@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from app.search.criteria import EVERYTHING, Criterion, all_of
 from app.security.decision import Decision, Reason
 from app.security.principal import ANONYMOUS, Principal
+from app.security.scope import NOT_IN_WILDCARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,9 @@ class Access:
 
     def shows(self, resource_type: str) -> bool:
         """Tell whether the caller may be shown records of `resource_type` at all."""
-        return self.shown is None or resource_type in self.shown or "*" in self.shown
+        if self.shown is None or resource_type in self.shown:
+            return True
+        return "*" in self.shown and resource_type not in NOT_IN_WILDCARD
 
 
 UNRESTRICTED = Access()

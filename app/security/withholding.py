@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from app.fhir.outcome import FhirError
-from app.search.criteria import EVERYTHING, Criterion
+from app.search.criteria import EVERYTHING, NOTHING, Criterion
 from app.security.access import Access, Layer
 from app.security.decision import Decision
 from app.security.principal import Principal
@@ -50,7 +50,7 @@ class Withholding:
 
     def reach(self, resource_type: str) -> Criterion:
         """Return what a record must meet that is created or changed."""
-        return self.access.reaches.get(resource_type, EVERYTHING)
+        return self.access.reaches.get(resource_type, NOTHING if self.is_bound else EVERYTHING)
 
     def disclosing(self) -> Withholding:
         """Return the same for a part of a request that publishes, and would disclose something."""
@@ -114,6 +114,15 @@ class Withholding:
     def _note(self, decision: Decision) -> None:
         if decision not in self.access.decisions:
             self.access.decisions.append(decision)
+
+
+def unknown(access: Access, absent: FhirError) -> FhirError:
+    """Return the refusal of a question about somebody who is nobody the caller may know: `absent` to the unbound.
+
+    Who is bound to a patient asked for another one, whether there is such a one or not (IUA-32).
+    """
+    is_told = access.patients is not None and access.principal.denial != CONCEALED
+    return Withholding(access).foreign() if is_told else absent
 
 
 def _without_dialect(principal: Principal) -> Principal:

@@ -7,7 +7,7 @@ terms by which they are found, in one document, so that one write keeps them tru
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -87,9 +87,11 @@ class Store:
         authority: what the authorization server keeps.
         bulk: writes many records at once.
         is_whole: nothing is withheld; a caller's own view (`app.store.sight`) says otherwise.
+        is_bound: the caller is bound to one patient.
     """
 
     is_whole = True
+    is_bound = False
 
     def __init__(
         self,
@@ -167,6 +169,10 @@ class Store:
                 return (await self._insert(change.resource["resourceType"], new[0]),)
             work = Commit(self._database, self.content, self._recording, now, changes, new)
             return await self._connection.in_transaction(work.run)
+
+    async def seen(self, resource_type: str, ids: Sequence[str]) -> Collection[str]:
+        """Return those of `ids` whose records the caller sees; here all."""
+        return ids
 
     def disclosing(self) -> Store:
         """Return the store as the caller may be told of it, also when the request publishes; here, all of it."""

@@ -13,7 +13,7 @@ docs/decisions/0023.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, Self
@@ -91,7 +91,12 @@ class Sighted(Store):
         self.__dict__.update(whole.__dict__)
         self._whole = whole
         self._sights = sights
+        self.is_bound = sights.is_bound
         self._resolved: dict[str, tuple[tuple[int, Criterion], ...]] = {}
+
+    async def seen(self, resource_type: str, ids: Sequence[str]) -> Collection[str]:
+        """Return those of `ids` whose records the caller sees."""
+        return set(await self.find_ids(resource_type, Terms("_id", tuple(ids)), len(ids))) if ids else ()
 
     def disclosing(self) -> Store:
         """Return the store as the caller may be told of it, also when the request publishes."""
@@ -125,6 +130,8 @@ class Sighted(Store):
                 raise self._gone(error, resource_type, id) from None
             await self._require_owner(found)
             return found
+        if not await self._layers(resource_type):
+            return await super().read(resource_type, id)
         with failures_told():
             record = await self._records(resource_type).find_one({"_id": id}, {"derived": 0})
             if record is None:
