@@ -10,6 +10,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 
 from app.fhir.outcome import FhirError
 from app.fhir.resource import etag, fill_in_base
+from app.interaction.concerned import about_record
 from app.store.resources import Kept
 from app.transaction import Context, FhirJson, RequestMessage, ResponseMessage
 
@@ -27,10 +28,10 @@ async def read_resource(message: RequestMessage, context: Context) -> ResponseMe
         FhirError: `not-found` (404), `deleted` (410).
     """
     kept = await find(message, context)
-    headers = version_headers(kept)
+    headers, about = version_headers(kept), about_record(kept)
     if is_known(message, kept):
-        return ResponseMessage(304, headers=headers)
-    return ResponseMessage(200, FhirJson(fill_in_base(kept.json, context.base_url)), headers)
+        return ResponseMessage(304, headers=headers, about=about)
+    return ResponseMessage(200, FhirJson(fill_in_base(kept.json, context.base_url)), headers, about)
 
 
 async def find(message: RequestMessage, context: Context) -> Kept:

@@ -14,6 +14,7 @@ from app.fhir.bundle import searchset
 from app.fhir.outcome import FhirError, Issue, operation_outcome
 from app.fhir.resource import fill_in_base, parse_json, to_json
 from app.fhir.subset import subset
+from app.interaction.concerned import about_found
 from app.interaction.inclusion import included
 from app.search.page import BEFORE, PARAMETER, Paging, token
 from app.search.query import WHOLE_TYPE, Query, Scope, parse
@@ -47,7 +48,8 @@ async def answer_with(
     issues = [*warnings, *_ignored(query)]
     outcome = (f"urn:uuid:{UUID(context.new_id())}", operation_outcome(issues)) if issues else None
     page = searchset(base_url, links, found.total, matches, more, outcome)
-    return ResponseMessage(200, FhirJson(fill_in_base(page, base_url)))
+    about = about_found((*found.entries, *also), query)
+    return ResponseMessage(200, FhirJson(fill_in_base(page, base_url)), about=about)
 
 
 def _ignored(query: Query) -> Iterator[Issue]:

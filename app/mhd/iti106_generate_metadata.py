@@ -14,7 +14,8 @@ from app.document.publish import publish, statuses, until_settled
 from app.document.structured import Structured, structured_document
 from app.document.vocabulary import MHD, STRUCTURE_DEFINITION
 from app.fhir.resource import Resource
-from app.transaction import Context, RequestMessage, ResponseMessage, Transaction, operation
+from app.interaction import patient_of
+from app.transaction import About, Context, RequestMessage, ResponseMessage, Transaction, operation
 
 DEFINITION = f"{MHD}/OperationDefinition/generate-metadata"
 
@@ -36,19 +37,23 @@ async def generate_metadata(message: RequestMessage, context: Context) -> Respon
     with statuses(context.switches):
         document = await structured_document(message, context)
         metadata = await generated_document(document, context)
-        name = await until_settled(lambda: _described(document, metadata, message, context))
+        name, version = await until_settled(lambda: _described(document, metadata, message, context))
     parameter = {"name": "DocumentReference", "valueReference": {"reference": name}}
-    return ResponseMessage(200, {"resourceType": "Parameters", "parameter": [parameter]})
+    about = About(patient_of(metadata), ({"reference": f"{name}{version}"},))
+    return ResponseMessage(200, {"resourceType": "Parameters", "parameter": [parameter]}, about=about)
 
 
-async def _described(document: Structured, metadata: Resource, message: RequestMessage, context: Context) -> str:
-    """Return the name of the DocumentReference of `document`: the one that is there already, or a new one."""
+async def _described(
+    document: Structured, metadata: Resource, message: RequestMessage, context: Context
+) -> tuple[str, str]:
+    """Return the name of the DocumentReference of `document`, and of a new one its version: `/_history/1`."""
     earlier = await earlier_document(document, metadata, context)
     if earlier.name:
-        return earlier.name
+        return earlier.name, ""
     submission = derived_submission(metadata, document.holder, context, document.place)
-    publication, _ = await publish(submission, message, context, earlier.keys)
-    return publication.names[submission.documents[0].index]
+    publication, kept = await publish(submission, message, context, earlier.keys)
+    name = publication.names[submission.documents[0].index]
+    return name, f"/_history/{kept[name].version}"
 
 
 ITI106 = Transaction(

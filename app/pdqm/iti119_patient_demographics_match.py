@@ -20,7 +20,7 @@ from app.patient.copies import copies
 from app.patient.match import Matched, MatchRequest, MatchResult, explanation, match, readable
 from app.search.criteria import Terms
 from app.search.query import Query
-from app.transaction import Context, FhirJson, RequestMessage, ResponseMessage, Transaction, operation
+from app.transaction import About, Context, FhirJson, RequestMessage, ResponseMessage, Transaction, operation
 
 PDQM = "https://profiles.ihe.net/ITI/PDQm"
 OPERATION = f"{PDQM}/OperationDefinition/PDQmMatch"
@@ -46,7 +46,9 @@ async def patient_demographics_match(message: RequestMessage, context: Context) 
     """
     asked = request_of(message, context)
     result = await match(asked, context)
-    return ResponseMessage(200, FhirJson(await _bundle(asked, result, context)), {"Cache-Control": "no-store"})
+    about = About(tuple({"reference": f"Patient/{one.id}"} for one in result.matches))
+    body = FhirJson(await _bundle(asked, result, context))
+    return ResponseMessage(200, body, {"Cache-Control": "no-store"}, about)
 
 
 def request_of(message: RequestMessage, context: Context) -> MatchRequest:

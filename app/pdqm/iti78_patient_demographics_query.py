@@ -14,7 +14,7 @@ from dataclasses import replace
 from app.fhir.media_type import fhir_format
 from app.fhir.outcome import FhirError
 from app.fhir.resource import fill_in_base
-from app.interaction import answer_with, find, is_known, version_headers
+from app.interaction import about_record, answer_with, find, is_known, version_headers
 from app.patient.copies import copies
 from app.patient.demographics import Demographics, demographics
 from app.patient.persons import survivors_of
@@ -82,7 +82,8 @@ async def search_system_for_patients(message: RequestMessage, context: Context) 
     bare = replace(message, query=tuple(pair for pair in message.query if pair[0] != "_type"))
     asked = demographics(bare, context, path="")
     query = replace(asked.query, applied=(("_type", "Patient"), *asked.query.applied))
-    return await _answer(replace(asked, query=query), context)
+    answer = await _answer(replace(asked, query=query), context)
+    return replace(answer, about=replace(answer.about, transaction="ITI-78", interaction="search-type"))
 
 
 async def _answer(asked: Demographics, context: Context) -> ResponseMessage:
@@ -111,10 +112,11 @@ async def read_patient(message: RequestMessage, context: Context) -> ResponseMes
     except FhirError as error:
         raise _unknown(message) if error.status == 410 else error from None
     headers = {**version_headers(kept), "Cache-Control": "no-store"}
+    about = about_record(kept)
     if is_known(message, kept):
-        return ResponseMessage(304, headers=headers)
+        return ResponseMessage(304, headers=headers, about=about)
     (shown,) = await copies([Match("Patient", kept.id, kept.json)], context)
-    return ResponseMessage(200, FhirJson(fill_in_base(shown.json, context.base_url)), headers)
+    return ResponseMessage(200, FhirJson(fill_in_base(shown.json, context.base_url)), headers, about)
 
 
 def _unknown(message: RequestMessage) -> FhirError:
