@@ -32,8 +32,8 @@ from app.search.string_type import SEPARATOR
 Filter = dict[str, Any]
 
 INDEX = "index."
-# What a record has beside its index: parameter -> field.
-RECORD = {"_id": "_id", "_lastUpdated": "updated"}
+# What a record has beside its index: parameter -> field. That of an AuditEvent has its date too (`app.store.audit`).
+RECORD = {"_id": "_id", "_lastUpdated": "updated", "_recorded": "recorded"}
 
 # What a stored interval, from `begins` to `ends`, must meet; the asked one is [start, end). `ge` and `le` are `gt` or
 # `eq`, `lt` or `eq`, in fewer words. Where two bounds must hold of one stored interval, they stand in `$elemMatch`.

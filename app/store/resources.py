@@ -99,10 +99,12 @@ class Store:
         definitions: Definitions,
         derive: Mapping[str, Derive] | None = None,
         kin: Mapping[str, KinOf] | None = None,
+        elsewhere: Mapping[str, Connection] | None = None,
     ) -> None:
         """Keep resources over `connection`.
 
         Args:
+            elsewhere: resource type -> the connection to the database where its records are, when it is another one.
             derive: what else is found of the resources of a type, beside their search terms.
             kin: who else is meant by records of a type that a chain names by identifier.
         """
@@ -116,7 +118,8 @@ class Store:
         self._connection = connection
         self._database = connection.database
         # The driver makes a collection anew each time it is asked for one, which costs 8 us.
-        self._records = lru_cache(maxsize=256)(connection.database.__getitem__)
+        homes = {name: each.database for name, each in (elsewhere or {}).items()}
+        self._records = lru_cache(maxsize=256)(lambda name: homes.get(name, connection.database)[name])
         self._definitions = definitions
 
     async def ensure(self, resource_types: Iterable[str]) -> None:
@@ -222,7 +225,7 @@ class Store:
         with failures_told():
             key = history_key(resource_type, id, version)
             current = {"_id": id, "version": version}
-            found = await self._database[resource_type].find_one(current, _WITHOUT_INDEX)
+            found = await self._records(resource_type).find_one(current, _WITHOUT_INDEX)
             found = found or await self._database["history"].find_one({"_id": key})
             if found is None:
                 raise await self._absent_version(resource_type, id, version)
