@@ -59,6 +59,14 @@ def test_command_line_wins_over_environment_over_file(monkeypatch: pytest.Monkey
         ("MHD_EXTERNAL_DOCUMENTS", "a.example.org,https://b.example.org/x", ["MHD_EXTERNAL_DOCUMENTS", "host name"]),
         ("MHD_EXTERNAL_REFERENCES", "abc:80", ["MHD_EXTERNAL_REFERENCES", "host name"]),
         ("MHD_EXTERNAL_REFERENCES", "*.example.org", ["MHD_EXTERNAL_REFERENCES", "host name"]),
+        ("MHD_PAGE_KEY", "fifteen-letters", ["MHD_PAGE_KEY", "16 characters"]),
+        ("MHD_TRUSTED_PROXIES", "10.0.0.0/8, proxy.example.org", ["MHD_TRUSTED_PROXIES", "10.1.2.0/24"]),
+        ("MHD_CORS_ORIGINS", "https://app.example.org/", ["MHD_CORS_ORIGINS", "https://app.example.org"]),
+        ("MHD_TLS_CERTIFICATE", "/nowhere/server.pem", ["MHD_TLS_CERTIFICATE", "/nowhere/server.pem"]),
+        ("mhd_port", "abc", ["MHD_PORT", "the environment", "`abc`"]),
+        ("mhd_prot", "1", ["MHD_PROT", "not a setting", "MHD_PORT"]),
+        ("MHD_PORT_FILE", "port", ["MHD_PORT_FILE", "not a setting"]),
+        ("MHD_PAGE_KEY_FILE", "/nowhere/key", ["MHD_PAGE_KEY_FILE", "/nowhere/key", "No such file"]),
         ("MHD_PROT", "1", ["MHD_PROT", "not a setting", "MHD_PORT"]),
         ("MHD_ZZZZZZZZ", "1", ["MHD_ZZZZZZZZ", "python -m app settings"]),
     ],
@@ -76,8 +84,26 @@ def test_wrong_setting_is_one_sentence_with_name_origin_and_remedy(
 def test_secrets_are_neither_listed_nor_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Issue 1: secrets are masked."""
     monkeypatch.setenv("MHD_MONGODB_URL", "mongodb://user:hunter2@db.example.org")
-    monkeypatch.setenv("MHD_PAGE_KEY", "hunter3")
+    monkeypatch.setenv("MHD_PAGE_KEY", "hunter3-hunter3-hunter3")
     assert not any("hunter" in value for value, _ in origins().values())
+
+
+def test_secret_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Issue 6, hardening: secrets come from the environment, or from files."""
+    secret = tmp_path / "key"
+    secret.write_text("sixteen-letters-or-more\n")
+    monkeypatch.setenv("MHD_PAGE_KEY_FILE", str(secret))
+    assert load(env_file=NOWHERE).page_key.get_secret_value() == "sixteen-letters-or-more"
+    assert not any("sixteen" in value for value, _ in origins().values())
+    monkeypatch.setenv("MHD_PAGE_KEY", "another-key-of-sixteen")
+    with pytest.raises(SettingError, match="MHD_PAGE_KEY and MHD_PAGE_KEY_FILE"):
+        load(env_file=NOWHERE)
+
+
+def test_names_in_small_letters_are_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """style.md 10: a setting is found however its name is written."""
+    monkeypatch.setenv("mhd_port", "4711")
+    assert load(env_file=NOWHERE).port == 4711
 
 
 def test_open_address_needs_a_decision(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ from app.settings import PREFIX, Settings
 
 def run(settings: Settings, listening: socket.socket) -> int:
     """Serve until told to stop; return the exit status."""
+    for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
+        del os.environ[name]
     os.environ |= environment(settings)
     config = configuration(settings)
     if settings.workers > 1:

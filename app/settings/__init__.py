@@ -5,6 +5,7 @@ command line, else from the environment variable `MHD_PORT`, else from the line 
 """
 
 from app.settings.fields import PREFIX, Settings
-from app.settings.origin import Row, SettingError, load, table
+from app.settings.origin import Row, load, table
+from app.settings.secrets import SettingError
 
 __all__ = ["PREFIX", "Row", "SettingError", "Settings", "load", "table"]

@@ -13,17 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from app.settings.fields import PREFIX, Settings
+from app.settings.secrets import SettingError, is_secret, with_secrets
 
 ENV_FILE = ".env"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-class SettingError(Exception):
-    """A setting that stops the start: one sentence with its name, the origin of its value and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +71,14 @@ def _sources(given: Mapping[str, Any], env_file: str | Path) -> Sources:
     """Return origin -> the values it gives by field name; the strongest origin first."""
     return {
         "the command line": given,
-        "the environment": _prefixed(os.environ),
-        f"the file {env_file}": _prefixed(dotenv_values(env_file)),
+        "the environment": with_secrets(_prefixed(os.environ), "the environment"),
+        f"the file {env_file}": with_secrets(_prefixed(dotenv_values(env_file)), f"the file {env_file}"),
     }
 
 
 def _prefixed(values: Mapping[str, str | None]) -> dict[str, str]:
-    names = {name: name.removeprefix(PREFIX).lower() for name in values if name.upper().startswith(PREFIX)}
-    return {field: values[name] or "" for name, field in names.items()}
+    """Return field -> value of the names that are ours, however they are written: `MHD_PORT`, `mhd_port`."""
+    return {name[len(PREFIX) :].lower(): text or "" for name, text in values.items() if name.upper().startswith(PREFIX)}
 
 
 def _origin(name: str, sources: Sources) -> str:
@@ -98,7 +95,7 @@ def _wrong(error: ValidationError, sources: Sources) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     name = str(first["loc"][0])
     info = Settings.model_fields[name]
-    came = "" if _is_secret(info) else f"`{first['input']}` is wrong: "
+    came = "" if is_secret(name) else f"`{first['input']}` is wrong: "
     problem = first["msg"].removeprefix("Value error, ")
     return (
         f"{PREFIX}{name.upper()} (from {_origin(name, sources)}): {came}{problem}. "
@@ -108,7 +105,7 @@ def _wrong(error: ValidationError, sources: Sources) -> str:
 
 def _require_closed(settings: Settings, sources: Sources) -> None:
     """Refuse to serve everybody on the network."""
-    if settings.host in LOOPBACK or settings.allow_open or settings.auth != "off":
+    if settings.host in LOOPBACK or settings.allow_open or settings.authorization.mode != "off":
         return
     raise SettingError(
         f"{PREFIX}HOST (from {_origin('host', sources)}) is `{settings.host}`, which other machines can reach, and "
@@ -122,10 +119,6 @@ def _row(name: str, info: FieldInfo, value: object, origin: str) -> Row:
     unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
     meaning = info.description or ""
     return Row(f"{PREFIX}{name.upper()}", _shown(value), origin, _shown(info.default), unit, meaning)
-
-
-def _is_secret(info: FieldInfo) -> bool:
-    return info.annotation is SecretStr
 
 
 def _shown(value: object) -> str:

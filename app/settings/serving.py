@@ -12,6 +12,9 @@ from app.settings.shape import Group
 
 PROFILES = Path(__file__).resolve().parents[2] / "profiles"
 
+# 128 bits, when every character has eight of them; a word would be guessed.
+_SHORTEST_KEY = 16
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 Driver = Literal["pymongo", "motor"]
 
@@ -49,7 +52,7 @@ class Serving(Group):
     )
     page_key: SecretStr = Field(
         SecretStr(""),
-        description="key that signs page links, the same for all workers; empty: made of where the data lie",
+        description="key that signs page links, 16 characters or more; empty: made of where the data lie",
     )
 
     @field_validator("profiles_dir")
@@ -65,4 +68,11 @@ class Serving(Group):
         parts = urlsplit(value)
         if value and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment):
             raise ValueError("expected an absolute http or https URL without query, such as https://example.org/fhir")
+        return value
+
+    @field_validator("page_key")
+    @classmethod
+    def _long(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < _SHORTEST_KEY:
+            raise ValueError(f"expected at least {_SHORTEST_KEY} characters: who guesses it can write page links")
         return value
