@@ -1,7 +1,7 @@
 """The one table of settings: name, default, unit and meaning of each, and what its value must be like.
 
 Its rows stand in groups, each of which goes on where the one before ended: `serving.py`, `edge.py`, `documents.py`,
-`patients.py`, `access.py`, `auditing.py`.
+`patients.py`, `access.py`, `auditing.py`, `authority.py`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import fields
 from hashlib import sha256
 
-from app.settings.auditing import Auditing
+from app.settings.authority import Authority
 from app.settings.shape import PREFIX
 from app.switches import Switches
 
 __all__ = ["PREFIX", "Settings"]
 
 
-class Settings(Auditing):
+class Settings(Authority):
     """The table as a whole, and what follows from it."""
 
     @property
