@@ -16,6 +16,18 @@ from app.security.fetch import Fetch, Kept, not_reached
 Locate = Callable[[], Awaitable[str]]
 
 
+class Introspecting(Protocol):
+    """Whoever says what a token is worth."""
+
+    async def claims(self, token: str) -> Mapping[str, Any] | None:
+        """Return what the token says; None when it is not active.
+
+        Raises:
+            RefusedError: `transient` (503) when there is no answer.
+        """
+        ...
+
+
 class Authenticate(Protocol):
     """How this server shows an introspection endpoint who it is."""
 

@@ -26,7 +26,7 @@ from app.security.claims import (
     require_members,
 )
 from app.security.fetch import Fetch
-from app.security.introspection import Introspection
+from app.security.introspection import Introspecting
 from app.security.jws import Jws, is_jwt, read, verify
 from app.security.keys import Keys
 from app.security.principal import Principal
@@ -58,7 +58,7 @@ class Issuer:
     audiences: frozenset[str]
     algorithms: frozenset[str] = frozenset()
     keys: Keys | None = None
-    introspection: Introspection | None = None
+    introspection: Introspecting | None = None
     introspects_all: bool = False
     is_lenient: bool = False
     is_revoked: IsRevoked | None = None
