@@ -9,8 +9,10 @@ from typing import Any
 
 import httpx
 import orjson
+import psutil  # type: ignore[import-untyped]
 
 from app.fhir.resource import Resource, to_json
+from app.store.managed import private_mongodb
 from tests.submissions import UNIQUE_ID, entry, identifier, oid, submission, urn
 from tests.system.program import Program, is_gone, served, wait_until
 
@@ -111,8 +113,14 @@ def test_no_patient_data_in_the_logs(folder: Path) -> None:
 
 def test_no_patient_data_when_the_database_is_gone(folder: Path) -> None:
     """MHD-SEC-07, MHD-GEN-07: 503, a line in the log, and nothing of what was asked or sent."""
-    with served(folder) as program, httpx.Client(base_url=program.url, timeout=60) as client:
-        mongod = program.mongod()
+    with (
+        private_mongodb(folder / "elsewhere") as url,  # nobody starts it again
+        served(folder, MHD_MONGODB_URL=url) as program,
+        httpx.Client(base_url=program.url, timeout=60) as client,
+    ):
+        mongod = next(
+            one for one in psutil.Process().children() if str(folder / "elsewhere") in " ".join(one.cmdline())
+        )
         mongod.kill()
         wait_until(lambda: is_gone(mongod))
         with ThreadPoolExecutor() as at_once:  # each waits some seconds for the database
@@ -121,7 +129,7 @@ def test_no_patient_data_when_the_database_is_gone(folder: Path) -> None:
             ready = at_once.submit(client.get, f"{program.root}/health/ready").result()
             alive = client.get(f"{program.root}/health/live")
         answers = [published.result(), searched.result()]
-        secrets = told(*logs(program, folder))
+        secrets = told(program.log, program.output, folder / "elsewhere" / "mongod.log")
         program.process.kill()  # in order it would wait for the database once more
 
     assert [answer.status_code for answer in answers] == [503, 503]

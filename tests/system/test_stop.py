@@ -119,6 +119,7 @@ def test_stale_lock_is_no_obstacle(folder: Path) -> None:
     """Issue 1, section 2: server and mongod killed at once leave lock files; the next start recovers from them."""
     with served(folder) as program:
         mongod = program.mongod()
+        program.send(signal.SIGSTOP)  # it would start another one
         mongod.kill()
         program.end(signal.SIGKILL)
         wait_until(lambda: is_gone(mongod))
