@@ -38,7 +38,10 @@ RECORD = {"_id": "_id", "_lastUpdated": "updated", "_recorded": "recorded"}
 # What a stored interval, from `begins` to `ends`, must meet; the asked one is [start, end). `ge` and `le` are `gt` or
 # `eq`, `lt` or `eq`, in fewer words. Where two bounds must hold of one stored interval, they stand in `$elemMatch`.
 _INTERVAL: Mapping[str, Callable[[str, datetime, datetime], Filter]] = {
-    "eq": lambda field, start, end: {field: {"$elemMatch": {"start": {"$gte": start}, "end": {"$lte": end}}}},
+    # Nothing begins behind its end; said so that an index on the beginning has two bounds.
+    "eq": lambda field, start, end: {
+        field: {"$elemMatch": {"start": {"$gte": start, "$lt": end}, "end": {"$lte": end}}}
+    },
     "ne": lambda field, start, end: {"$or": [{f"{field}.start": {"$lt": start}}, {f"{field}.end": {"$gt": end}}]},
     "gt": lambda field, start, end: {f"{field}.end": {"$gt": end}},
     "lt": lambda field, start, end: {f"{field}.start": {"$lt": start}},
