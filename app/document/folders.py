@@ -10,18 +10,16 @@ from collections.abc import AsyncIterator
 from app.document.accepted import renamed, with_subject
 from app.document.communities import with_home_community
 from app.document.entry import Entry, Submission, is_list_of
-from app.document.identifier import token, with_entry_uuid, with_unique_id
+from app.document.identifier import with_entry_uuid, with_unique_id
 from app.document.keys import keys_of
-from app.document.lifecycle import Stored, stored, subject_of
 from app.document.meaning import Meaning
 from app.document.patients import are_same
 from app.document.publication import Publication
+from app.document.stored import Stored, stored, subject_of
 from app.document.submission import refuse
-from app.document.vocabulary import DEPRECATED, FOLDER, LIST_TYPES, METADATA_ERROR, PATIENTS_DIFFER, UNRESOLVED
-from app.fhir.outcome import FhirError, Issue
+from app.document.vocabulary import DEPRECATED, FOLDER, METADATA_ERROR, PATIENTS_DIFFER, UNRESOLVED
+from app.fhir.outcome import Issue
 from app.fhir.resource import Resource, instant
-from app.search.criteria import Criterion
-from app.search.query import parse as parse_query
 from app.transaction import Context
 
 # What an update of a Folder leaves as it is; its subject too, since a merge moves nothing (docs/decisions/0022).
@@ -32,13 +30,13 @@ async def file_in_folders(submission: Submission, meaning: Meaning, publication:
     """Add to `publication` the Folders that the submission creates or updates.
 
     Raises:
-        FhirError: `not-found` (404) for a Folder or a member that is not stored, `business-rule` (422) when a
-            member is superseded or of another patient, or when an update takes something away.
+        FhirError: `not-found` (400) for a member that is not stored, `business-rule` (422) when one is superseded or of
+            another patient, or when an update takes something away.
     """
     for entry in submission.folders:
         resource = with_subject(renamed(entry, meaning.links), meaning.subjects[entry.index])
         resource = with_home_community(resource, context.switches)
-        known = await _known(entry, context) if entry.method == "PUT" else None
+        known = meaning.folders.get(entry.index)
         issues = [issue async for issue in _check_members(entry, resource, known, meaning, context)]
         issues += [issue async for issue in _check_update(entry, resource, known, context)] if known else []
         refuse(issues)
@@ -52,28 +50,6 @@ async def file_in_folders(submission: Submission, meaning: Meaning, publication:
                 resource["date"] = instant(context.now())
             keys = keys_of(resource, warn=context.switches.unique_id_conflict == "warn")
             publication.create(entry, resource, keys)
-
-
-async def _known(entry: Entry, context: Context) -> Stored:
-    """Return the Folder that a PUT updates: by its URL, else by id, fullUrl or identifier (MHD-65-91, 92)."""
-    own_id = f"List/{entry.resource.get('id', '')}"
-    for text in (entry.url, own_id, entry.full_url):
-        if "?" not in text and (found := await stored(text, "List", context)):
-            return found
-    ids = await context.store.find_ids("List", _by_identifier(entry, context), 2)
-    if len(ids) == 1 and (found := await stored(f"List/{ids[0]}", "List", context)):
-        return found
-    code = "multiple-matches" if ids else "not-found"
-    text = (
-        f"`{entry.url[:200]}` names {'several Folders' if ids else 'no Folder that is stored here'}; PUT creates none."
-    )
-    raise FhirError(code, text, expression=f"Bundle.entry[{entry.index}].request.url", details=UNRESOLVED)
-
-
-def _by_identifier(entry: Entry, context: Context) -> Criterion:
-    values = ",".join(token(identifier) for identifier in entry.resource.get("identifier", ()))
-    asked = [("identifier", values or "|none"), ("code", f"{LIST_TYPES}|{FOLDER}")]
-    return parse_query(context.definitions, "List", asked, base_url=context.base_url).criterion
 
 
 async def _check_members(

@@ -8,17 +8,17 @@ Spec: ITI-65, 2:3.65.4.1.3; ITI TF-3:4.2.2 (associations); MHD-65-70..85, MHD-XD
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 from app.document.entry import Entry, Submission, is_list_of
 from app.document.meaning import Meaning
 from app.document.patients import are_same
 from app.document.publication import Publication
+from app.document.stored import Stored, stored, subject_of
 from app.document.submission import refuse
 from app.document.vocabulary import DEPRECATED, FOLDER, METADATA_ERROR, PATIENTS_DIFFER, UNRESOLVED
-from app.fhir.outcome import FhirError, Issue
+from app.fhir.outcome import Issue
 from app.fhir.reference import parse as parse_reference
-from app.fhir.resource import Resource, parse_json
+from app.fhir.resource import Resource
 from app.search.query import parse as parse_query
 from app.store.change import Change, Require, Update
 from app.transaction import Context
@@ -33,16 +33,6 @@ _SUPERSEDE = [
     ("type", "valueCode replace"),
     ("value", "valueCode superseded"),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A stored resource, parsed, the version that it was read at, and how often others required that version."""
-
-    name: str
-    version: int
-    resource: Resource
-    required: int = 0
 
 
 async def relate(submission: Submission, meaning: Meaning, publication: Publication, context: Context) -> None:
@@ -65,11 +55,12 @@ async def _relation(
     entry: Entry, relation: Resource, at: str, meaning: Meaning, publication: Publication, context: Context
 ) -> AsyncIterator[Issue]:
     text, code = str(relation["target"].get("reference", "")), relation["code"]
-    if meaning.links.new_name(text, entry.full_url) is not None:
+    name = meaning.links.new_name(text, entry.full_url)
+    if name is not None and meaning.is_new(name):
         if code == "replaces":
             yield entry.issue("not-found", "`replaces` points to a document that is stored already.", at, UNRESOLVED)
         return
-    target = await stored(text, "DocumentReference", context)
+    target = await stored(name or text, "DocumentReference", context)
     if target is None:
         yield entry.issue("not-found", f"`{text[:200]}` is not stored here.", at, UNRESOLVED)
         return
@@ -154,20 +145,6 @@ def _part(part: Resource) -> tuple[str, ...]:
     return (part["name"], *(f"{key} {value}" for key, value in part.items() if key.startswith("value")))
 
 
-async def stored(text: str, resource_type: str, context: Context) -> Stored | None:
-    """Return the record of `resource_type` that the reference `text` names, None when there is none."""
-    reference = parse_reference(text, context.base_url)
-    if reference.kind != "literal" or reference.resource_type != resource_type:
-        return None
-    try:
-        kept = await context.store.read(resource_type, reference.id)
-    except FhirError as error:
-        if error.status not in (404, 410):
-            raise
-        return None
-    return Stored(f"{resource_type}/{kept.id}", kept.version, parse_json(kept.json), kept.required)
-
-
 async def folders_with(document: str, context: Context) -> AsyncIterator[Stored]:
     """Yield the Folders of which `document`, a name `DocumentReference/id`, is a member."""
     async for found in _found("List", [("item", document)], context):
@@ -191,8 +168,3 @@ async def _found(resource_type: str, asked: list[tuple[str, str]], context: Cont
 def _names(reference: Resource, name: str, context: Context) -> bool:
     parsed = parse_reference(str(reference.get("reference", "")), context.base_url)
     return f"{parsed.resource_type}/{parsed.id}" == name
-
-
-def subject_of(resource: Resource) -> str:
-    """Return the id of the patient who is the subject of a stored resource; "" when it has none."""
-    return parse_reference(str(resource.get("subject", {}).get("reference", ""))).id

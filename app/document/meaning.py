@@ -19,6 +19,7 @@ from app.document.patients import (
     resolve_subject,
 )
 from app.document.patients_elsewhere import patients_elsewhere
+from app.document.stored import Stored, stored_folder
 from app.document.submission import refuse
 from app.document.vocabulary import UNKNOWN_PATIENT, UNRESOLVED
 from app.fhir.bundle import Links
@@ -36,26 +37,35 @@ class Meaning:
         subjects: index of an entry with a subject -> id of the patient; "" when it is not known.
         patient: what becomes of the Patient entry, or of a Patient of another server.
         warnings: pairs (index of an entry, issue).
+        created: the names of what the submission creates.
+        folders: index of an entry that updates a Folder -> that Folder, as it is stored.
     """
 
     links: Links
     subjects: dict[int, str]
     patient: PatientEntry | None
     warnings: tuple[tuple[int, Issue], ...]
+    created: frozenset[str]
+    folders: dict[int, Stored]
 
     def is_new(self, name: str) -> bool:
-        """Tell whether `name`, `Type/id`, is what an entry of the Bundle is called here."""
-        return name in self.links.new_names
+        """Tell whether `name`, `Type/id`, is what an entry that creates something is called here."""
+        return name in self.created
 
 
 async def meaning_of(submission: Submission, context: Context) -> Meaning:
     """Return what the names in `submission` mean.
 
     Raises:
-        FhirError: `not-found` (400) for a patient or a member that is not known, `multiple-matches` (412) for a
-            condition that several records meet, `business-rule` (422) when the patients differ.
+        FhirError: `not-found` (400) for a patient or a member that is not known, (404) for a Folder that is updated;
+            `multiple-matches` (412) for a condition that several records meet; `business-rule` (422) when the
+            patients differ.
     """
     names = {entry.full_url: f"{entry.resource['resourceType']}/{context.new_id()}" for entry in _created(submission)}
+    created = frozenset(names.values())
+    folders = {one.index: await stored_folder(one, context) for one in submission.folders if one.method == "PUT"}
+    names |= {one.full_url: folders[one.index].name for one in submission.folders if one.index in folders}
+    names.pop("", None)  # what has no fullUrl is named by nothing
     patient = await resolve_patient_entry(submission.patient, context) if submission.patient else None
     if submission.patient and patient:
         names[submission.patient.full_url] = f"Patient/{patient.id}"
@@ -70,7 +80,7 @@ async def meaning_of(submission: Submission, context: Context) -> Meaning:
     if not context.switches.queue_unmatched:
         _require_patient(submission, subjects)
     await _require_members(submission, links, context)
-    return Meaning(links, subjects, patient, tuple(_queued(submission, subjects)))
+    return Meaning(links, subjects, patient, tuple(_queued(submission, subjects)), created, folders)
 
 
 def _created(submission: Submission) -> Iterator[Entry]:

@@ -17,7 +17,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from app.document.lifecycle import Stored, referring, stored
+from app.document.lifecycle import referring
+from app.document.stored import Stored, stored
 from app.fhir.outcome import FhirError
 from app.fhir.reference import parse as parse_reference
 from app.search.query import parse as parse_query

@@ -108,7 +108,6 @@ class Links:
         self._structures = structures
         self._names = names
         self._own = f"{base_url}/"
-        self.new_names = frozenset(names.values())
 
     def new_name(self, link: str, full_url: str) -> str | None:
         """Return the new name of the entry that `link` means when it stands in the entry called `full_url`.

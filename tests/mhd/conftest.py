@@ -33,11 +33,10 @@ async def served(mongodb_url: str, database_name: str, **settings: Any) -> Async
     """Yield a client of the real server over `database_name`; `settings` replace defaults."""
     app = create_app(
         Settings(
-            base_url=BASE_URL,
             mongodb_url=SecretStr(mongodb_url),
             mongodb_database=database_name,
             example_data=False,
-            **settings,
+            **({"base_url": BASE_URL} | settings),
         )
     )
     async with app.router.lifespan_context(app):

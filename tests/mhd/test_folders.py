@@ -427,3 +427,25 @@ async def test_replacement_and_update_in_one_submission(
     assert set(members_of(found)) == {document, third, name_of(locations(response)[1])}
     assert len(members_of(found)) == 3
     assert (found["title"], found["meta"]["versionId"]) == ("A new title", "2")
+
+
+async def test_conditional_member_is_held_to_the_rules(publish: Publish, counts: Count) -> None:
+    """MHD-65-30, MHD-65-95: a member that is named by a condition is of the Folder's own patient."""
+    value = oid()
+    await publish(submission(subject="Patient/p2", masterIdentifier=identifier(UNIQUE_ID, value)))
+    before = await counts()
+
+    response = await publish(creating(folder(f"DocumentReference?identifier=urn:ietf:rfc:3986|{value}")))
+
+    assert (response.status_code, details(issue(response))) == (422, "XDSPatientIdDoesNotMatch"), response.text
+    assert await counts() == before
+
+
+async def test_folder_is_no_member_of_a_folder(publish: Publish, document: str) -> None:
+    """MHD-65-94: nor is a new one of the same Bundle."""
+    made = creating(folder(document))
+    outer = entry(folder(made["entry"][1]["fullUrl"]))
+    made["entry"].append(outer)
+    made["entry"][0]["resource"]["entry"].append({"item": {"reference": outer["fullUrl"]}})
+
+    assert (await publish(made)).status_code in (400, 422)

@@ -404,3 +404,32 @@ async def test_of_two_replacements_at_once_one_succeeds(client: httpx.AsyncClien
         assert (await read(client, old))["meta"]["versionId"] == "2"
         found = await read(client, f"DocumentReference?relatesto={old}")
         assert found["total"] == 1
+
+
+@pytest.mark.parametrize("code", CODES)
+async def test_conditional_target_is_held_to_the_rules(publish: Publish, counts: Count, code: str) -> None:
+    """MHD-65-30, MHD-65-72, MHD-65-73: a target that is named by a condition may be of nobody else, nor superseded."""
+    foreign, old = oid(), oid()
+    await published(
+        publish, submission(b"foreign", subject="Patient/p2", masterIdentifier=identifier(UNIQUE_ID, foreign))
+    )
+    first = await published(publish, submission(b"old", masterIdentifier=identifier(UNIQUE_ID, old)))
+    await published(publish, related("replaces", first))
+    before = await counts()
+
+    for value, told in ((foreign, "XDSPatientIdDoesNotMatch"), (old, "XDSRegistryDeprecatedDocumentError")):
+        response = await publish(related(code, f"DocumentReference?identifier=urn:ietf:rfc:3986|{value}", b"another"))
+        assert response.status_code == 422, response.text
+        assert details(issue(response)) == told
+
+    assert await counts() == before
+
+
+async def test_conditional_target_is_replaced(client: httpx.AsyncClient, publish: Publish) -> None:
+    """MHD-65-30, MHD-65-74: a replacement may name its target by a condition."""
+    value = oid()
+    target = await published(publish, submission(b"old", masterIdentifier=identifier(UNIQUE_ID, value)))
+
+    await published(publish, related("replaces", f"DocumentReference?identifier=urn:ietf:rfc:3986|{value}"))
+
+    assert await status_of(client, target) == "superseded"

@@ -40,6 +40,7 @@ from tests.mhd.worked_examples import (
     resources,
     section,
     table,
+    told_once,
 )
 from tests.submissions import sha1
 
@@ -82,6 +83,7 @@ async def test_e03_read_back(story: Story) -> None:
         assert await story.found(f"DocumentReference?{asked}") == ["5d0c77a1"]
 
 
+@told_once
 async def test_e04_negotiation(story: Story) -> None:
     """E-04: MHD-68-01..05, 08..10, 13, 18: each row of the table, the wrapper, and the hash of what comes."""
     await play_e02(story)
@@ -369,6 +371,7 @@ async def test_e11_conditional_and_logical(story: Story, store: Store) -> None:
     assert (several.status_code, issue(several)["code"]) == (412, "multiple-matches")
 
 
+@told_once
 @pytest.mark.parametrize("accept", [XML, None])
 async def test_e12_xml(story: Story, packages: Packages, accept: str | None) -> None:
     """E-12: MHD-GEN-02, 04, 09; MHD-65-129: XML in and out, with Accept or without; read as JSON."""

@@ -25,6 +25,7 @@ from tests.mhd.worked_examples import (
     resources,
     story,
     table,
+    told_once,
 )
 from tests.submissions import ENTRY_UUID, UNIQUE_ID, identifier, oid, sha1
 
@@ -125,6 +126,7 @@ async def test_e17_body(story: Story) -> None:
 OPERATION = "DocumentReference/$generate-metadata"
 
 
+@told_once
 async def test_e18(story: Story) -> None:
     """E-18: MHD-106-01..16: metadata of a FHIR document; the same again is the same; both formats."""
     sent, _, expected = (copy.deepcopy(one) for one in resources("E-18")[:3])
@@ -170,6 +172,7 @@ async def test_e18_refusals(story: Story) -> None:
     assert details(issue(await send(story, parameters(unknown), OPERATION))) == "XDSUnknownPatientId"
 
 
+@told_once
 async def test_e19(story: Story, packages: Any) -> None:
     """E-19: MHD-OPT-30..35, MHD-65-27, 62, MHD-68-21: a FHIR document as an entry."""
     response = await story.exchange(first("E-19"), bundles("E-19", "transaction-response")[0])

@@ -11,7 +11,7 @@ import pytest
 from app.fhir.packages import Packages
 from app.fhir.xml import from_xml
 from tests.mhd import worked_examples
-from tests.mhd.conftest import issue
+from tests.mhd.conftest import details, issue
 from tests.mhd.worked_examples import (
     FILE,
     FORM,
@@ -20,11 +20,14 @@ from tests.mhd.worked_examples import (
     blocks,
     contains,
     first,
+    play_e02,
     play_e09,
     renewed,
     resources,
     section,
     table,
+    told_once,
+    told_with,
 )
 
 story = worked_examples.story
@@ -101,6 +104,7 @@ async def test_e14_pages_and_times(story: Story) -> None:
     assert await story.found(f"{start}&related:identifier=urn:oid:2.999.5|ACC-2025-77") == [stored]
 
 
+@told_once
 async def test_e14_post_in_xml(story: Story, packages: Packages) -> None:
     """E-14: MHD-67-01, MHD-GEN-02, MHD-GEN-14: a form with mixed encodings, answered as XML."""
     await play_e09(story)
@@ -126,3 +130,23 @@ async def test_e14_warning(story: Story) -> None:
     assert (told["severity"], told["code"]) == (wanted["severity"], wanted["code"])
     assert "colour" in told["diagnostics"]
     assert parse_qsl(urlsplit(body["link"][0]["url"]).query) == parse_qsl(urlsplit(expected["link"][0]["url"]).query)
+
+
+OWN, FOREIGN = "urn:oid:2.999.10.1", "urn:oid:2.999.99"
+
+
+@told_with(home_community_id=OWN, target_communities=True)
+async def test_e15_target_communities(story: Story) -> None:
+    """E-15: MHD-OPT-40..44, MHD-67-36: the own community, an unknown one, and both together."""
+    await play_e02(story)
+    own, refusal = resources("E-15")
+    url = re.sub(r"\s+", "", re.findall(r"GET (.*?) HTTP", blocks("E-15", "http")[0], flags=re.DOTALL)[0])
+
+    for found in (await story.read(url))["entry"]:
+        contains(found["resource"], own)
+    unknown = await story.get(url.replace(OWN, FOREIGN))
+    assert (unknown.status_code, details(issue(unknown))) == (400, details(refusal["issue"][0]))
+    both = await story.read(f"{url},{FOREIGN}")
+    (outcome,) = [one["resource"] for one in both["entry"] if one["search"]["mode"] == "outcome"]
+    assert both["total"] == 1
+    assert [(one["severity"], details(one)) for one in outcome["issue"]] == [("warning", "XDSUnknownCommunity")]

@@ -10,22 +10,19 @@ import copy
 import json
 import re
 import uuid
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
+from app.fhir.packages import Packages
 from app.fhir.resource import Resource
-from app.main import create_app
-from app.settings import Settings
 from app.store.change import Create
-from app.store.driver import Connection
 from app.store.resources import Store
 from tests.conftest import PROJECT
-from tests.mhd.conftest import details, issue
+from tests.mhd.conftest import Server, details, issue
+from tests.mhd.in_xml import InXml
 
 FILE = PROJECT.parent / "shared" / "spec" / "mhd-examples.md"
 BASE = "https://fhir.klinik-bergtal.example/r4"
@@ -158,19 +155,25 @@ def refused(response: httpx.Response, status: int, expected: Resource) -> None:
     assert told["expression"][0].startswith(wanted["expression"][0])
 
 
-@pytest.fixture
-async def story(mongodb_url: str, database_name: str, database: Connection, store: Store) -> AsyncIterator[Story]:
-    """The server of the examples, before the first of them."""
+# For exchanges that are about the format themselves, and use both.
+told_once = pytest.mark.parametrize("story", [("json", {})], indirect=True, ids=["json"])
+
+
+def told_with(**switches: Any) -> pytest.MarkDecorator:
+    """Tell the story with `switches`, in both formats."""
+    return pytest.mark.parametrize("story", [("json", switches), ("xml", switches)], indirect=True, ids=["json", "xml"])
+
+
+@pytest.fixture(params=[("json", {}), ("xml", {})], ids=["json", "xml"])
+async def story(request: pytest.FixtureRequest, server: Server, store: Store, packages: Packages) -> Story:
+    """The server of the examples, before the first of them; each of them is told in JSON, and again in XML."""
+    media_type, switches = request.param
     people = [Create(one) for one in resources("") if one.get("resourceType") == "Patient"]
     await store.commit(people, datetime.now(UTC))
-    settings = Settings(
-        base_url=BASE, mongodb_url=SecretStr(mongodb_url), mongodb_database=database_name, example_data=False
-    )
-    app = create_app(settings)
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url=BASE, timeout=60) as client:
-            yield Story(client)
+    transport = (await server(base_url=BASE, **switches))._transport
+    if media_type == "xml":
+        transport = InXml(transport, packages)
+    return Story(httpx.AsyncClient(transport=transport, base_url=BASE, timeout=60))
 
 
 async def play_e02(story: Story) -> None:
