@@ -20,6 +20,7 @@ from app.commands.settings import SETTINGS
 from app.commands.withdraw import WITHDRAW
 from app.document.value_sets import ValueSetsError
 from app.domains import DomainsError
+from app.iua.signing_keys import KeyFileError
 from app.rest.table import DoubleRouteError
 from app.rest.tls import TlsError
 from app.security.configuration import AuthorizationError
@@ -33,6 +34,7 @@ REFUSALS = (
     SettingError,
     DomainsError,
     AuthorizationError,
+    KeyFileError,
     ValueSetsError,
     StartError,
     TlsError,

@@ -7,7 +7,7 @@ import multiprocessing.process
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,17 +16,21 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
-from app import __version__, conformance, mhd, pdqm, pixm
+from app import __version__, conformance, iua, mhd, pdqm, pixm
 from app.audit.recorder import Unrecorded
 from app.capability import NAME, capabilities, require_definitions
 from app.document.value_sets import load as load_value_sets
 from app.domains import load as load_domains
 from app.fhir import packages as fhir_packages
 from app.interaction.search_system import handing_over
+from app.iua.authority import Authority
+from app.iua.own import Given, authorities, scopes_of, trusted
+from app.iua.trusted_metadata import TrustedMetadata, of_own
 from app.patient.derived import deriving
 from app.patient.persons import everybody
 from app.pdqm.iti78_patient_demographics_query import search_system_for_patients
 from app.rest.arrival import Pace
+from app.rest.authority import add_authority
 from app.rest.body import Limits
 from app.rest.cors import Cors
 from app.rest.framework_errors import add_framework_errors
@@ -41,6 +45,7 @@ from app.rest.throttle import Throttle
 from app.search.definitions import Definitions
 from app.search.page import Paging
 from app.security.assembly import guard_of
+from app.security.configuration import read_entries
 from app.settings import Settings, load
 from app.store.driver import connect
 from app.store.merged import FILED, filed_under
@@ -71,6 +76,7 @@ def create_app(
 
     Raises:
         DoubleRouteError: two transactions claim one method and path.
+        KeyFileError: the file of the signing keys cannot be used.
     """
 
     @asynccontextmanager
@@ -90,8 +96,44 @@ def create_app(
     add_framework_errors(app)
     add_health(app)
     add_pages(app, settings.url, served, settings.profiles_dir, with_examples=settings.example_data)
+    add_authorization(app, settings, on)
     add_fhir(app, served, front_of(settings))
     return app
+
+
+def add_authorization(app: FastAPI, settings: Settings, transactions: Sequence[Transaction]) -> None:
+    """Serve the own authorization servers, and below `[base]` what clients look for of the one that is trusted.
+
+    Args:
+        transactions: that are offered, and are opened by scopes.
+    """
+    scopes, mode, own = scopes_of(transactions), settings.authorization.mode, own_authorities(settings)
+    add_authority(app, [each for one in own for each in iua.authorization_server(one, scopes)])
+    if mode not in ("smart", "iua"):
+        return
+    options = settings.authorization
+    others = [*options.entries.issuers, *read_entries(options.file, os.environ).issuers]
+    if own or others:
+        find = of_own(own[0], scopes) if own else TrustedMetadata(others[0].issuer).find
+        add_authority(app, iua.discovery(urlsplit(settings.url).path.rstrip("/"), find, is_iua=mode == "iua"))
+
+
+def own_authorities(settings: Settings) -> tuple[Authority, ...]:
+    """Return the authorization servers that `settings` ask for; each call has caches of its own."""
+    if not settings.authority:
+        return ()
+    given = Given(
+        settings.authority_issuer,
+        settings.authority_tenants,
+        settings.url,
+        settings.authority_token_s,
+        settings.authority_refresh_s,
+        settings.authority_algorithms,
+        str(settings.authority_key_file or ""),
+        settings.authority_key_days,
+        settings.dev_mode,
+    )
+    return authorities(given)
 
 
 def front_of(settings: Settings) -> Front:
@@ -133,22 +175,25 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
     require_definitions(everything, definitions)
     load_value_sets(settings.value_sets, packages)  # it is read once, and here: a wrong file stops the start
     domains = load_domains(domains_file(settings), packages, settings.url)
-    guard = guard_of(settings.authorization, os.environ, settings.url)
     connection = connect(settings.mongodb_url.get_secret_value(), settings.mongodb_driver, settings.mongodb_database)
     derive = {"Patient": deriving(domains, settings.home_country), **dict.fromkeys(FILED, filed_under)}
     kin = {"Patient": everybody}
     store = Store(connection, definitions, derive, kin)
+    own = [trusted(one, store.authority, utc_now) for one in own_authorities(settings)]
+    guard = guard_of(settings.authorization, os.environ, settings.url, issuers=own)
     sweeping = asyncio.create_task(sweep_forever(store))
     try:
         await store.ping()
         await store.ensure(resource_types(everything))
+        if own:
+            await store.authority.ensure()
         yield Context(
             store=store,
             validator=Validator(packages),
             definitions=definitions,
             packages=packages,
             base_url=settings.url,
-            now=lambda: datetime.now(UTC),
+            now=utc_now,
             new_id=new_id,
             switches=settings.switches,
             paging=Paging(settings.signing_key.encode()),
@@ -187,6 +232,11 @@ async def sweep_forever(store: Store) -> None:
             log.exception("sweeping failed; it is tried again")
         else:
             log.info("swept %s abandoned documents", swept)
+
+
+def utc_now() -> datetime:
+    """Return the current time in UTC."""
+    return datetime.now(UTC)
 
 
 def new_id() -> str:

@@ -45,6 +45,9 @@ from app.transaction import (
 
 MAX_FORM_BYTES = 65_536
 
+# All are answered here, those that are not offered by 405.
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
 # Status of what is refused below -> what OAuth calls it.
 CODES = {429: "slow_down", 503: "temporarily_unavailable"}
 
@@ -59,7 +62,7 @@ def add_authority(app: FastAPI, transactions: Iterable[Transaction]) -> None:
         for interaction in transaction.interactions:
             methods.setdefault(interaction.path, {})[interaction.method] = _Served(transaction, interaction)
     for path, served in methods.items():
-        app.router.routes.append(Route(path, _Endpoint(served).answer, methods=list(served), name=path))
+        app.router.routes.append(Route(path, _Endpoint(served).answer, methods=METHODS, name=path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,9 @@ class _Endpoint:
     async def answer(self, http: Request) -> Response:
         """Answer a request, and record it."""
         started, form = perf_counter(), wanted(http)
-        served = self.served["GET" if http.method == "HEAD" else http.method]
+        served = self.served.get("GET" if http.method == "HEAD" else http.method)
+        if served is None:
+            return self._not_offered()
         context: Context = http.app.state.context
         front: Front = http.app.state.front
         message = RequestMessage(http.method, http.scope["path"], headers=http.headers, request_id=form.request_id)
@@ -94,6 +99,11 @@ class _Endpoint:
         front.metrics.count(named, response.status, perf_counter() - started)
         log_request(named, response.status, started, form.request_id)
         return await _encoded(response, form.request_id)
+
+    def _not_offered(self) -> Response:
+        allowed = sorted({*self.served, *(["HEAD"] if "GET" in self.served else [])})
+        error = OAuthError("invalid_request", "this method is not offered here")
+        return Response(orjson.dumps(error.body()), 405, {"Allow": ", ".join(allowed)}, media_type="application/json")
 
 
 async def _decoded(message: RequestMessage, http: Request, front: Front) -> RequestMessage:

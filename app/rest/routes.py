@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -26,8 +26,8 @@ class FhirEndpoint:
     what FastAPI puts around that, which costs 20 µs and does nothing for requests that are all answered here.
     """
 
-    def __init__(self, app: ASGIApp, *, front: Front, table: Table, pages: frozenset[str]) -> None:
-        """Answer below `[base]`, but for reads of the paths in `pages`, which like all others are left to `app`."""
+    def __init__(self, app: ASGIApp, *, front: Front, table: Table, pages: Mapping[str, Collection[str]]) -> None:
+        """Answer below `[base]`, but for the paths in `pages` with their methods, which like all others go to `app`."""
         self._app = app
         self._base_path = front.base_path
         self._table = table
@@ -42,7 +42,7 @@ class FhirEndpoint:
             await self._app(scope, receive, send)
 
     def _is_below(self, method: str, path: str) -> bool:
-        if path in self._pages and method in ("GET", "HEAD"):
+        if method in self._pages.get(path, ()):
             return False
         return path == self._base_path or path.startswith(f"{self._base_path}/")
 
@@ -69,7 +69,7 @@ def add_fhir(app: FastAPI, transactions: Iterable[Transaction], front: Front) ->
     Raises:
         DoubleRouteError: two transactions claim one method and path.
     """
-    pages = frozenset(route.path for route in app.router.routes if isinstance(route, Route))
+    pages = {route.path: route.methods or () for route in app.router.routes if isinstance(route, Route)}
     app.state.front = front
     app.add_middleware(FhirEndpoint, front=front, table=Table(transactions), pages=pages)
     app.add_middleware(Edge, front=front)
