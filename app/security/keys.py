@@ -27,11 +27,17 @@ from app.security.refusal import RefusedError
 KEY_TYPES: Mapping[str, type[Key]] = {
     **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), RSAKey),
     **dict.fromkeys(("ES256", "ES384", "ES512"), ECKey),
-    "EdDSA": OKPKey,
+    **dict.fromkeys(("EdDSA", "Ed25519"), OKPKey),
     **dict.fromkeys(("HS256", "HS384", "HS512"), OctKey),
 }
 PUBLIC = tuple(name for name in KEY_TYPES if not name.startswith("HS"))
-CURVES: Mapping[str, str] = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519"}
+CURVES: Mapping[str, str] = {
+    "ES256": "P-256",
+    "ES384": "P-384",
+    "ES512": "P-521",
+    "EdDSA": "Ed25519",
+    "Ed25519": "Ed25519",
+}
 
 MAX_KEYS = 100
 MIN_RSA_BITS = 2048

@@ -1,0 +1,175 @@
+"""A guarded server: several issuers, a patient with documents, and clients that show tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import respx
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from app.fhir.resource import Resource
+from app.main import create_app
+from app.settings import Settings
+from tests.conftest import BASE_URL, PROJECT
+from tests.mhd.documents import fhir_document
+from tests.patients import DOMAINS, KATARINA
+from tests.security.issuing import (
+    CURVES,
+    INTROSPECTION,
+    LOGIN,
+    OPAQUE,
+    SECRET,
+    SHARED,
+    STATIC_TOKEN,
+    Servers,
+    bearer,
+)
+from tests.submissions import UNIQUE_ID, bundle, document_reference, entry, identifier, submission, submission_set, urn
+
+FILE = f"""
+[[issuer]]
+issuer = "{LOGIN}"
+
+[[issuer]]
+issuer = "{CURVES}"
+jwks_url = "{CURVES}/keys"
+algorithms = ["ES256", "EdDSA"]
+
+[[issuer]]
+issuer = "{SHARED}"
+secret_env = "TEST_SHARED_SECRET"
+
+[[issuer]]
+issuer = "{OPAQUE}"
+opaque = true
+introspection_url = "{INTROSPECTION}"
+introspection_client = "fhir"
+introspection_secret_env = "TEST_SHARED_SECRET"
+
+[[token]]
+client = "north-adt"
+env = "TEST_STATIC_TOKEN"
+scope = "system/*.cruds ITI-104 ITI-65 ITI-106 admin"
+
+[[certificate]]
+subject = "CN=adt,O=North Hospital,C=SK"
+client = "north-adt"
+scope = "ITI-78"
+"""
+
+Guarded = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Names of what is stored.
+
+    Attributes:
+        patient: id of a Patient who has the documents; the others are ids of what their names say.
+    """
+
+    patient: str
+    reference: str
+    submission_set: str
+    binary: str
+    bundle: str
+
+
+@pytest.fixture
+def servers() -> Iterator[Servers]:
+    """The authorization servers, as long as one test."""
+    with respx.mock(assert_all_called=False, assert_all_mocked=True) as router:
+        yield Servers(router)
+
+
+@pytest.fixture(scope="session")
+def auth_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The file of authorization, and the environment that holds its secrets."""
+    path = tmp_path_factory.mktemp("auth") / "auth.toml"
+    path.write_text(FILE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEST_SHARED_SECRET", SECRET)
+        patch.setenv("TEST_STATIC_TOKEN", STATIC_TOKEN)
+        yield path
+
+
+@pytest.fixture(scope="session")
+def guarded(mongodb_url: str, database_name: str, auth_file: Path) -> Guarded:
+    """Runs a guarded server over a database of its own: `async with guarded(auth_conceal=True) as client`."""
+
+    @asynccontextmanager
+    async def running(**changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+        values: dict[str, Any] = {
+            "auth": "iua",
+            "auth_file": str(auth_file),
+            "base_url": BASE_URL,
+            "mongodb_url": SecretStr(mongodb_url),
+            "mongodb_database": f"{database_name}_guarded",
+            "example_data": False,
+            "domains": str(DOMAINS),
+            "profiles_dir": PROJECT / "profiles",
+            "rate_limit_per_s": 0,
+        }
+        app = create_app(Settings(**(values | changes)))
+        async with app.router.lifespan_context(app), client_of(app) as client:
+            yield client
+
+    return running
+
+
+def client_of(app: FastAPI) -> httpx.AsyncClient:
+    """A client of `app`, its URLs relative to `[base]`, who shows nothing."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url=BASE_URL, timeout=60)
+
+
+@pytest.fixture(scope="session")
+async def guarded_client(guarded: Guarded) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the guarded server, which runs as long as the worker does."""
+    async with guarded() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def known(guarded_client: httpx.AsyncClient) -> Known:
+    """A patient, a text and a FHIR document of theirs: put there once, with the static token."""
+    headers = bearer(STATIC_TOKEN) | {"Content-Type": "application/fhir+json"}
+    number = KATARINA["identifier"][0]
+    key = f"{number['system']}|{number['value']}"
+    fed = await guarded_client.put("Patient", params={"identifier": key}, json=KATARINA, headers=headers)
+    assert fed.status_code in (200, 201), fed.text
+    patient = fed.json()["id"]
+    text = await _stored(guarded_client, of_patient(submission(), patient), headers)
+    document = await _stored(guarded_client, of_patient(fhir_submission(), patient), headers)
+    return Known(patient, text["DocumentReference"], text["List"], text["Binary"], document["Bundle"])
+
+
+def fhir_submission() -> Resource:
+    """A submission of a FHIR document."""
+    document, reference, file = fhir_document(), urn(), urn()
+    master = identifier(UNIQUE_ID, document["identifier"]["value"])
+    described = document_reference(file, masterIdentifier=master)
+    described["content"][0]["attachment"]["contentType"] = "application/fhir+json"
+    return bundle(entry(submission_set(reference), urn()), entry(described, reference), entry(document, file))
+
+
+def of_patient(resource: Resource, patient: str) -> Resource:
+    """Return `resource` about that patient, where it is about `Patient/p1`."""
+    found: Resource = json.loads(json.dumps(resource).replace('"Patient/p1"', f'"Patient/{patient}"'))
+    return found
+
+
+async def _stored(client: httpx.AsyncClient, made: Resource, headers: dict[str, str]) -> dict[str, str]:
+    """Publish; return the ids by type."""
+    answer = await client.post("", json=made, headers=headers)
+    assert answer.status_code == 200, answer.text
+    urls = [one["response"]["location"].removeprefix(f"{BASE_URL}/").split("/") for one in answer.json()["entry"]]
+    return {parts[0]: parts[1] for parts in urls}
