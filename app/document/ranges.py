@@ -56,6 +56,12 @@ def _holds(condition: str | None, validators: Mapping[str, str]) -> bool:
     return condition is None or condition.strip() in (validators["ETag"], validators["Last-Modified"])
 
 
+def is_named(tag: str, headers: Mapping[str, str]) -> bool:
+    """Tell whether `If-None-Match` among the `headers` of a request names `tag`, or any (RFC 9110, 13.1.2)."""
+    named = headers.get("if-none-match", "")
+    return named.strip() == "*" or tag in (one.strip().removeprefix("W/") for one in named.split(","))
+
+
 def parts_of(text: str, size: int) -> tuple[Part, ...]:
     """Return the parts that the value `text` of `Range` means; none when it is not one, and is to be ignored.
 

@@ -15,7 +15,7 @@ from app.document.content import attachment_of, place_elsewhere
 from app.document.elsewhere import documents_elsewhere
 from app.document.fhir_forms import in_other_form, other_form, wanted_form
 from app.document.file_name import content_disposition, is_shown
-from app.document.ranges import asked_parts, multipart
+from app.document.ranges import asked_parts, is_named, multipart
 from app.document.representation import (
     binary_resource,
     fetched_document,
@@ -68,12 +68,11 @@ async def _retrieved(
     if kept.content is None:
         return await _from_elsewhere(binary, headers, message, context, kept, as_resource=as_resource)
     headers = headers | version_headers(kept)
+    if not as_resource:
+        return _document(str(binary["contentType"]), headers, message, context, kept)
     if is_known(message, kept):
         return ResponseMessage(304, headers=headers)
-    if as_resource:
-        document = raw_document(kept, context)
-        return ResponseMessage(200, binary_resource(kept, document, message, context), headers)
-    return _document(str(binary["contentType"]), headers, message, context, kept)
+    return ResponseMessage(200, binary_resource(kept, raw_document(kept, context), message, context), headers)
 
 
 async def retrieve_fhir_document(message: RequestMessage, context: Context) -> ResponseMessage:
@@ -99,11 +98,9 @@ async def _fhir_document(
 ) -> ResponseMessage:
     media_type = str(record["contentType"])
     form = wanted_form(media_type, message.accept, message.asked_format)
-    headers = HEADERS | _shown_as(record, owner) | version_headers(kept)
-    if is_known(message, kept):
-        return ResponseMessage(304, headers=headers)
     if form != media_type:
         return await _in(form, record, owner, message, context, kept)
+    headers = HEADERS | _shown_as(record, owner) | version_headers(kept)
     return _document(media_type, headers, message, context, kept)
 
 
@@ -133,15 +130,18 @@ def _document(
 ) -> ResponseMessage:
     """Return the document as it was published, or the parts of it that are asked for.
 
-    Its bytes never change, so that its ETag is a strong one (RFC 9110, 8.8.3), and parts of it fit together.
+    Its bytes never change, so that its ETag is a strong one (RFC 9110, 8.8.3), and parts of it fit together. It is not
+    that of the Binary resource at the same URL (docs/decisions/0015).
     """
+    headers |= {"ETag": f'"{kept.version}.document"', "Accept-Ranges": "bytes"}
+    if is_named(headers["ETag"], message.headers) if "if-none-match" in message.headers else is_known(message, kept):
+        return ResponseMessage(304, headers=headers)
 
     def read(start: int, end: int) -> AsyncIterator[bytes]:
         return raw_document(kept, context, start, end).chunks
 
     whole = raw_document(kept, context)
     size = whole.size or 0
-    headers |= {"ETag": headers["ETag"].removeprefix("W/"), "Accept-Ranges": "bytes"}
     parts = asked_parts(message.method, message.headers, headers, size)
     if not parts:
         return ResponseMessage(200, Content(media_type, size, whole.chunks), headers)

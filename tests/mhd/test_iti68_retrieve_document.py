@@ -118,7 +118,7 @@ async def test_headers_of_a_document(client: httpx.AsyncClient, url: str) -> Non
     headers = (await client.get(url)).headers
 
     assert headers["content-length"] == str(len(TEXT))
-    assert headers["etag"] == '"1"'
+    assert headers["etag"] == '"1.document"'
     assert headers["last-modified"].endswith("GMT")
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "private"
@@ -126,10 +126,29 @@ async def test_headers_of_a_document(client: httpx.AsyncClient, url: str) -> Non
 
 async def test_conditional_get(client: httpx.AsyncClient, url: str) -> None:
     """MHD-68-16: 304 without a body for a version that the client has."""
-    response = await client.get(url, headers={"if-none-match": 'W/"1"'})
+    tag = (await client.get(url)).headers["etag"]
 
-    assert (response.status_code, response.content) == (304, b"")
+    response = await client.get(url, headers={"if-none-match": tag})
+
+    assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", tag)
     assert (await client.get(url, headers={"if-none-match": 'W/"9"'})).status_code == 200
+    since = {"if-modified-since": response.headers["last-modified"]}
+    assert (await client.get(url, headers=since)).status_code == 304
+
+
+@pytest.mark.parametrize("other", ["application/fhir+json", "application/fhir+xml"])
+async def test_document_and_its_binary_are_told_apart(client: httpx.AsyncClient, url: str, other: str) -> None:
+    """MHD-68-16, RFC 9110, 8.8.3: who has the Binary does not have the document, nor the other way round."""
+    raw, wrapped = (await client.get(url)), (await client.get(url, headers={"accept": other}))
+    assert raw.headers["etag"] != wrapped.headers["etag"].removeprefix("W/")
+    assert (raw.headers["vary"], wrapped.headers["vary"]) == ("Accept", "Accept")
+
+    by_raw, by_wrapped = ({"if-none-match": one.headers["etag"]} for one in (raw, wrapped))
+
+    assert (await client.get(url, headers=by_wrapped)).status_code == 200
+    assert (await client.get(url, headers=by_raw)).status_code == 304
+    assert (await client.get(url, headers=by_raw | {"accept": other})).status_code == 200
+    assert (await client.get(url, headers=by_wrapped | {"accept": other})).status_code == 304
 
 
 async def test_head(client: httpx.AsyncClient, url: str) -> None:
