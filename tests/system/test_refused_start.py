@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.system.program import PATIENCE_S, PROJECT, command, environment, run, served
+from tests.system.program import PATIENCE_S, PROJECT, command, environment, run, served, wait_until
 
 
 def assert_one_sentence(ended: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -130,3 +132,33 @@ def test_data_folder_cannot_be_written(folder: Path) -> None:
     """style.md 10: the folder is named, and what is wrong with it."""
     folder.chmod(0o500)
     assert_one_sentence(run("serve", "--port", "0", "--data", str(folder)), str(folder))
+
+
+def test_reader_that_has_seen_enough() -> None:
+    """Issue 6, finding 18: `python -m app settings | head -n 1` ends without a traceback."""
+    line = f"{sys.executable} -m app settings | head -n 1"
+    ended = subprocess.run(
+        ["bash", "-c", f"{line}; exit ${{PIPESTATUS[0]}}"],
+        cwd=PROJECT,
+        env=environment(PYTHONUNBUFFERED="1"),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr, ended.stdout.split()[0]) == (141, "", "name")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_faulty_package_is_told_once(folder: Path, workers: str) -> None:
+    """Issue 6, finding 19: a warning about a package stands in the log once, however many workers there are."""
+    shutil.copytree(PROJECT / "profiles", folder / "profiles")
+    package = folder / "profiles" / "example.faulty-1.0.0"
+    package.mkdir()
+    manifest = {"name": "example.faulty", "version": "1.0.0", "canonical": "http://example.org/faulty"}
+    (package / "package.json").write_text(json.dumps({**manifest, "dependencies": {"example.missing": "1.0.0"}}))
+    with served(folder, "--no-examples", MHD_PROFILES_DIR=str(folder / "profiles"), MHD_WORKERS=workers) as program:
+        wait_until(lambda: "example.missing" in program.log.read_text())
+        program.end()
+        told = [line for line in program.log.read_text().splitlines() if "example.missing" in line]
+    assert len(told) == 1, told
