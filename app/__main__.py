@@ -12,7 +12,9 @@ import sys
 from argparse import ArgumentParser
 
 from app.capability import MissingDefinitionError
+from app.commands.clients import CLIENTS
 from app.commands.command import Command, given
+from app.commands.consent import CONSENT
 from app.commands.patients import PATIENTS
 from app.commands.reindex import REINDEX
 from app.commands.serve import SERVE, StartError
@@ -27,7 +29,7 @@ from app.security.configuration import AuthorizationError
 from app.settings import SettingError, load
 from app.store.managed import MongodUnavailableError
 
-COMMANDS: tuple[Command, ...] = (SERVE, SETTINGS, WITHDRAW, REINDEX, PATIENTS)
+COMMANDS: tuple[Command, ...] = (SERVE, SETTINGS, WITHDRAW, REINDEX, PATIENTS, CONSENT, CLIENTS)
 
 # Each is one sentence for the operator.
 REFUSALS = (

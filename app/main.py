@@ -16,19 +16,23 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
-from app import __version__, conformance, iua, mhd, pdqm, pixm
+from app import __version__, conformance, iua, mhd, pdqm, pixm, privacy
 from app.audit.recorder import Unrecorded
 from app.capability import NAME, capabilities, require_definitions
 from app.document.value_sets import load as load_value_sets
+from app.domains import Domains
 from app.domains import load as load_domains
 from app.fhir import packages as fhir_packages
 from app.interaction.search_system import handing_over
 from app.iua.authority import Authority
 from app.iua.own import Given, authorities, scopes_of, trusted
 from app.iua.trusted_metadata import TrustedMetadata, of_own
+from app.patient.bound import records_of
 from app.patient.derived import deriving
 from app.patient.persons import everybody
 from app.pdqm.iti78_patient_demographics_query import search_system_for_patients
+from app.privacy.register import Register
+from app.privacy.restriction import derived as consent_derived
 from app.rest.arrival import Pace
 from app.rest.authority import add_authority
 from app.rest.body import Limits
@@ -46,7 +50,10 @@ from app.search.definitions import Definitions
 from app.search.page import Paging
 from app.security.assembly import guard_of
 from app.security.configuration import read_entries
+from app.security.decider import Decider, Watched, nobody_restricts
+from app.security.policy_file import load as load_policy
 from app.settings import Settings, load
+from app.store.audit import EVENTS
 from app.store.driver import connect
 from app.store.merged import FILED, filed_under
 from app.store.resources import Store
@@ -55,7 +62,7 @@ from app.validation.validator import Validator
 
 # Each IHE profile that this server implements adds its transactions here.
 TRANSACTIONS: tuple[Transaction, ...] = handing_over(
-    mhd.TRANSACTIONS + pixm.TRANSACTIONS + pdqm.TRANSACTIONS + conformance.TRANSACTIONS,
+    mhd.TRANSACTIONS + pixm.TRANSACTIONS + pdqm.TRANSACTIONS + conformance.TRANSACTIONS + privacy.TRANSACTIONS,
     {"Patient": search_system_for_patients},
 )
 
@@ -81,8 +88,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running(settings, transactions) as context:
+        async with running(settings, transactions, serves=True) as context:
             app.state.context = context
+            front.metrics.gauges.update(context.recorder.gauges)
             telling = asyncio.create_task(tell_problems(context)) if tells else None
             try:
                 yield
@@ -97,7 +105,8 @@ def create_app(
     add_health(app)
     add_pages(app, settings.url, served, settings.profiles_dir, with_examples=settings.example_data)
     add_authorization(app, settings, on)
-    add_fhir(app, served, front_of(settings))
+    front = front_of(settings)
+    add_fhir(app, served, front)
     return app
 
 
@@ -161,8 +170,13 @@ def front_of(settings: Settings) -> Front:
 
 
 @asynccontextmanager
-async def running(settings: Settings, transactions: tuple[Transaction, ...] = TRANSACTIONS) -> AsyncIterator[Context]:
+async def running(
+    settings: Settings, transactions: tuple[Transaction, ...] = TRANSACTIONS, *, serves: bool = False
+) -> AsyncIterator[Context]:
     """Start the parts below HTTP, yield what handlers may reach, and stop the parts again.
+
+    Args:
+        serves: this is the server, not a command: audit events are looked after.
 
     Raises:
         MissingDefinitionError: a transaction lists a search parameter that no package defines.
@@ -177,34 +191,59 @@ async def running(settings: Settings, transactions: tuple[Transaction, ...] = TR
     domains = load_domains(domains_file(settings), packages, settings.url)
     connection = connect(settings.mongodb_url.get_secret_value(), settings.mongodb_driver, settings.mongodb_database)
     derive = {"Patient": deriving(domains, settings.home_country), **dict.fromkeys(FILED, filed_under)}
+    derive["Consent"] = consent_derived
     kin = {"Patient": everybody}
-    store = Store(connection, definitions, derive, kin)
+    apart = settings.audit_mongodb_url.get_secret_value()
+    events = connect(apart, settings.mongodb_driver, settings.mongodb_database) if apart else connection
+    store = Store(connection, definitions, derive, kin, {EVENTS: events})
+    kept = Connections(events, connection, resource_types(everything))
     own = [trusted(one, store.authority, utc_now) for one in own_authorities(settings)]
-    guard = guard_of(settings.authorization, os.environ, settings.url, issuers=own)
+    decide = decider_of(settings, store, definitions, domains)
+    guard = guard_of(settings.authorization, os.environ, settings.url, decide, own)
+    if settings.consents and guard.mode in ("off", "external"):
+        guard = Watched(guard, decide)
     sweeping = asyncio.create_task(sweep_forever(store))
     try:
         await store.ping()
         await store.ensure(resource_types(everything))
         if own:
             await store.authority.ensure()
-        yield Context(
-            store=store,
-            validator=Validator(packages),
-            definitions=definitions,
-            packages=packages,
-            base_url=settings.url,
-            now=utc_now,
-            new_id=new_id,
-            switches=settings.switches,
-            paging=Paging(settings.signing_key.encode()),
-            domains=domains,
-            guard=guard,
-            recorder=Unrecorded(),
-        )
+        async with recording(settings.keeping, kept, utc_now, serves=serves) as recorder:
+            yield Context(
+                store=store,
+                validator=Validator(packages),
+                definitions=definitions,
+                packages=packages,
+                base_url=settings.url,
+                now=utc_now,
+                new_id=new_id,
+                switches=settings.switches,
+                paging=Paging(settings.signing_key.encode()),
+                domains=domains,
+                guard=guard,
+                recorder=recorder,
+            )
     finally:
         sweeping.cancel()
+        await events.close()
         await guard.close()
         await store.close()
+
+
+def decider_of(settings: Settings, store: Store, definitions: Definitions, domains: Domains) -> Decider:
+    """Return what says which part of the records exists for whom."""
+
+    async def persons(claim: str) -> Sequence[str]:
+        return await records_of(claim, store.facts, domains)
+
+    return Decider(
+        definitions,
+        settings.url,
+        persons,
+        load_policy(Path(settings.access_policy) if settings.access_policy else None),
+        Register(store.facts).restrictions if settings.consents else nobody_restricts,
+        refuses_others=settings.foreign_patient == "refuse",
+    )
 
 
 async def tell_problems(context: Context) -> None:
@@ -245,9 +284,12 @@ def new_id() -> str:
 
 
 def resource_types(transactions: tuple[Transaction, ...]) -> tuple[str, ...]:
-    """Return the types of resource that are kept in the store: those with versions; definitions come from packages."""
+    """Return the types of resource that are kept in the store: those with versions; definitions come from packages.
+
+    Audit events are kept by themselves (`app.store.audit`).
+    """
     interactions = (one for transaction in transactions for one in transaction.interactions)
-    return tuple(sorted({one.resource_type for one in interactions if one.code == "vread"}))
+    return tuple(sorted({one.resource_type for one in interactions if one.code == "vread"} - {EVENTS}))
 
 
 def from_environment() -> FastAPI:

@@ -77,6 +77,9 @@ class Switches:
         source_id: OID of the source of derived SubmissionSets; empty: one made of `[base]`.
         default_language: of a document that does not tell its own, where metadata must be comprehensive.
         default_facility_type, default_practice_setting: `system|code` of such a document.
+        consents: Consents restrict access to a patient's documents, and are kept over FHIR.
+        audit: events are kept, taken and served: ITI-20, ITI-81.
+        audit_require_date: refuse ITI-81 without `date` (AUD-91).
         max_resource_bytes: of a FHIR document that is kept as a resource.
     """
 
@@ -128,4 +131,7 @@ class Switches:
     default_language: str = "und"
     default_facility_type: str = UNKNOWN
     default_practice_setting: str = UNKNOWN
+    consents: bool = False
+    audit: bool = True
+    audit_require_date: bool = True
     max_resource_bytes: int = 33_554_432

@@ -4,7 +4,7 @@ A caller sees what passes every layer; each layer is there for one reason. Two o
 bound and the queries of its scopes, say which records exist for the caller at all. The other two, confidentiality and
 the patients' restrictions, limit disclosure: what is published is not looked at with them (MHD-SEC-13).
 
-Spec: IUA-23, IUA-32; EHDS-20, EHDS-21, EHDS-110; MHD-SEC-05, MHD-SEC-13. docs/decisions/0023.
+Spec: IUA-23, IUA-32; EHDS-20, EHDS-21, EHDS-110; MHD-SEC-05, MHD-SEC-13. docs/decisions/0027.
 """
 
 from __future__ import annotations

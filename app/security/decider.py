@@ -1,6 +1,6 @@
 """From a principal to an access: what part of the records exists for whoever was let in.
 
-Spec: IUA-23, IUA-32; EHDS-20 to EHDS-22, EHDS-110; MHD-SEC-05, MHD-SEC-13; AUD-98. docs/decisions/0023.
+Spec: IUA-23, IUA-32; EHDS-20 to EHDS-22, EHDS-110; MHD-SEC-05, MHD-SEC-13; AUD-98. docs/decisions/0027.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from app.security.scope import Aliases
 from app.settings.patients import Patients
 from app.settings.shape import PREFIX, Texts
 
+ForeignPatient = Literal["refuse", "empty"]
+
 
 class Access(Patients):
     """Issuers, policy, IUA."""
@@ -68,6 +70,12 @@ class Access(Patients):
     )
     auth_token: SecretStr = Field(SecretStr(""), description="a bearer string of your own, for curl and Postman")
     auth_token_scope: str = Field("system/*.cruds", description="its scopes, separated by blanks")
+
+    access_policy: str = Field("", description="file of clearances and emergencies, TOML; empty: all may be seen")
+    consents: bool = Field(False, description="patients' restrictions hold: Consents over FHIR, or by `consent`")
+    foreign_patient: ForeignPatient = Field(
+        "refuse", description="a token of one patient that asks for another one: refuse, or find nothing (empty)"
+    )
 
     @property
     def authorization(self) -> Options:

@@ -23,11 +23,15 @@ FACTS: Mapping[str, tuple[str, ...]] = {
     "match_edge": ("ends", "review"),
     "match_decision": ("ends",),
     "match_lock": (),
+    "access_state": (),
     "match_frequency": (),
     "match_parameters": (),
 }
 # The same of what is derived from resources.
-DERIVED: Mapping[str, tuple[str, ...]] = {"Patient": ("derived.keys", "index.identifier:own", "derived.replacedBy")}
+DERIVED: Mapping[str, tuple[str, ...]] = {
+    "Patient": ("derived.keys", "index.identifier:own", "derived.replacedBy"),
+    "Consent": ("derived.active",),
+}
 
 
 async def ensure_fact_indexes(database: Any) -> None:
@@ -62,7 +66,11 @@ class Facts:
         asked = {field: {"$in": list(values)}}
         with self._telling():
             found = self._database[collection].find(
-                asked, dict.fromkeys(fields, 1) or None, limit=limit, session=self._session
+                asked,
+                dict.fromkeys(fields, 1) or None,
+                limit=limit,
+                batch_size=limit + 1 if limit else 0,
+                session=self._session,
             )
             return await found.to_list(None)
 

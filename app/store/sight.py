@@ -7,7 +7,7 @@ versions are looked at one by one; of a commit every record, as it was and as it
 A document has no terms of its own: it is seen by whoever sees the DocumentReference that owns it (MHD-65-64).
 
 Spec: MHD-SEC-04, MHD-SEC-05, MHD-66-35, MHD-67-37, MHD-68-15; IUA-23, IUA-32; EHDS-20 to EHDS-22.
-docs/decisions/0023.
+docs/decisions/0027.
 """
 
 from __future__ import annotations
