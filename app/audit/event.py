@@ -34,8 +34,9 @@ def events_of(occurrence: Occurrence, settings: AuditSettings) -> tuple[Resource
     headers = headers_of(occurrence.request)
     if response.status >= 400 and (refused := refusal_of(response)):
         kind = Kind("Refusal", kind.code, kind.display, has_body=kind.has_body)
-        return tuple(_events(_Telling(occurrence, settings, headers, kind, NOTHING_KNOWN, refused)))
-    first = _Telling(occurrence, settings, headers, kind, response.about, failure_of(response))
+        return tuple(_events(_Telling(occurrence, settings, headers, kind, NOTHING_KNOWN, NOTHING_KNOWN, refused)))
+    asked = kind.asked(occurrence, settings.base_url)
+    first = _Telling(occurrence, settings, headers, kind, response.about, asked, failure_of(response))
     if not response.about.also:
         return tuple(_events(first))
     others = (_beside(first, one) for one in response.about.also)
@@ -44,13 +45,19 @@ def events_of(occurrence: Occurrence, settings: AuditSettings) -> tuple[Resource
 
 @dataclass(frozen=True, slots=True)
 class _Telling:
-    """What one or more events are made of: those of the request itself, or of something that it brought about."""
+    """What one or more events are made of: those of the request itself, or of something that it brought about.
+
+    Attributes:
+        about: what the handler knows of it.
+        asked: what the request says of it.
+    """
 
     occurrence: Occurrence
     settings: AuditSettings
     headers: Mapping[str, str]
     kind: Kind
     about: About
+    asked: About
     failure: Failure | None
 
 
@@ -68,33 +75,31 @@ class _Shape:
 def _beside(first: _Telling, about: About) -> _Telling:
     happened = first.occurrence
     kind = kind_of(happened.transaction, happened.interaction, about) or first.kind
-    return _Telling(happened, first.settings, first.headers, kind, about, None)
+    return _Telling(happened, first.settings, first.headers, kind, about, NOTHING_KNOWN, None)
 
 
 def _events(telling: _Telling) -> Iterator[Resource]:
     """Yield an event for each patient, or one when there is none (AUD-08)."""
-    kind, about = telling.kind, telling.about
-    asked = kind.asked(telling.occurrence, telling.settings.base_url)
-    patients = _patients(telling, asked)
-    frame, common = _frame(telling, asked), _common(telling, about.data or asked.data)
-    data = len(about.data)
+    kind, patients = telling.kind, _patients(telling)
+    records = telling.about.data or telling.asked.data
+    frame, common = _frame(telling), _common(telling, records)
     for patient in patients or (None,):
         found = [entities.patient(patient), *common] if patient else common
-        profile = "" if telling.failure else profile_of(kind, has_patient=patient is not None, data=data)
+        profile = "" if telling.failure else profile_of(kind, has_patient=patient is not None, data=len(records))
         head: Resource = {"resourceType": "AuditEvent"}
         if profile and "network" in frame["agent"][0]:
             head["meta"] = {"profile": [profile]}
         yield head | frame | ({"entity": found} if found else {})
 
 
-def _patients(telling: _Telling, asked: About) -> tuple[Resource, ...]:
+def _patients(telling: _Telling) -> tuple[Resource, ...]:
     """Return whom the events are about: who was found or changed, else whom the request names (AUD-51, AUD-52)."""
     if telling.settings.patients == "named" and PATTERNS[telling.kind.pattern].has_query:
-        return asked.patients
-    return telling.about.patients or asked.patients
+        return telling.asked.patients
+    return telling.about.patients or telling.asked.patients
 
 
-def _frame(telling: _Telling, asked: About) -> Resource:
+def _frame(telling: _Telling) -> Resource:
     """Return all of the event but its entities."""
     happened, kind, failure = telling.occurrence, telling.kind, telling.failure
     interaction = telling.about.interaction or happened.interaction.code
@@ -105,7 +110,7 @@ def _frame(telling: _Telling, asked: About) -> Resource:
         "action": shape.pattern.action,
         "recorded": instant(happened.ended),
         "outcome": SUCCESS if failure is None else failure.outcome,
-        "agent": _agents(telling, shape, telling.about.client or asked.client),
+        "agent": _agents(telling, shape, telling.about.client or telling.asked.client),
         "source": shape.source,
     }
     if failure is None:

@@ -30,6 +30,9 @@ LOCKS = 65_536
 
 _LONGEST_PAST = 50
 
+# Groups of ids of records whose persons changed together.
+Moved = tuple[tuple[str, ...], ...]
+
 
 @dataclass(slots=True)
 class _Around:
@@ -49,17 +52,24 @@ def locks_of_records(ids: Iterable[str]) -> set[int]:
     return {hashed(each) % LOCKS for each in ids}
 
 
-async def relink(atomic: Atomic, ids: Collection[str], parameters: Parameters, now: datetime) -> None:
-    """Compare the records `ids`, which changed in this transaction, and rebuild the persons around them."""
+async def relink(atomic: Atomic, ids: Collection[str], parameters: Parameters, now: datetime) -> Moved:
+    """Compare the records `ids`, which changed in this transaction, and rebuild the persons around them.
+
+    Returns: as `rebuild_around`.
+    """
     before = {member for person in (await persons_of(atomic, ids)).values() for member in person}
     before |= await _neighbours(atomic, ids)
     for each in ids:
         await _compare_anew(atomic, each, parameters, now)
-    await rebuild_around(atomic, {*before, *ids}, parameters, now)
+    return await rebuild_around(atomic, {*before, *ids}, parameters, now)
 
 
-async def rebuild_around(atomic: Atomic, ids: Collection[str], parameters: Parameters, now: datetime) -> None:
-    """Rebuild the persons of all records that are connected with `ids` (MAT-60)."""
+async def rebuild_around(atomic: Atomic, ids: Collection[str], parameters: Parameters, now: datetime) -> Moved:
+    """Rebuild the persons of all records that are connected with `ids` (MAT-60).
+
+    Returns:
+        for each person that changed, or several that changed together, the records in it before or after (AUD-38).
+    """
     around = await _connected(atomic, ids)
     await atomic.lock(locks_of_records(around.ids))
     records = await _comparable(atomic, around.ids)
@@ -68,7 +78,7 @@ async def rebuild_around(atomic: Atomic, ids: Collection[str], parameters: Param
     groups: list[tuple[str, ...]] = []
     for component in connected_parts(around.links, records):
         groups += persons_in(component, records, decisions, parameters, old)
-    await _write(atomic, old, groups, now)
+    return await _write(atomic, old, groups, now)
 
 
 async def decided(facts: Facts, ids: Collection[str]) -> list[Decision]:
@@ -139,7 +149,7 @@ async def _comparable(atomic: Atomic, ids: Collection[str]) -> dict[str, Compare
 
 async def _write(
     atomic: Atomic, old: Sequence[Mapping[str, Any]], groups: Iterable[tuple[str, ...]], now: datetime
-) -> None:
+) -> Moved:
     """Write the persons that changed: a person of one record is not written, one that fell apart keeps its past."""
     persons = {min(group): sorted(group) for group in groups if len(group) > 1}
     before = {person["_id"]: person for person in old if person["members"]}
@@ -147,6 +157,16 @@ async def _write(
     held = {one["_id"]: one for one in await atomic.having("person", "_id", names)}
     made = [person_document(name, persons.get(name, []), held.get(name, {}), now) for name in names]
     await atomic.keep("person", made)
+    return _joined({*before.get(name, {}).get("members", ()), *persons.get(name, ())} for name in names)
+
+
+def _joined(groups: Iterable[set[str]]) -> Moved:
+    """Return `groups`, those that have a record in common as one."""
+    apart: list[set[str]] = []
+    for group in groups:
+        near = [one for one in apart if one & group]
+        apart = [one for one in apart if not one & group] + [group.union(*near)]
+    return tuple(sorted(tuple(sorted(group)) for group in apart))
 
 
 def person_document(name: str, members: Sequence[str], then: Mapping[str, Any], now: datetime) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from app.fhir.outcome import FhirError, Issue
 from app.fhir.reference import parse as parse_reference
 from app.fhir.resource import Resource
-from app.patient.cross_reference import locks_of, locks_of_records, relink
+from app.patient.cross_reference import Moved, locks_of, locks_of_records, relink
 from app.patient.derived import OWN, OWN_FIELD, conventions, own_token, replaced_by, survivor_of
 from app.patient.documents import follow
 from app.patient.fed_patient import is_same
@@ -35,10 +35,24 @@ class Fed:
 
     Attributes:
         created: there was no such record before.
+        survivor: id of the record that this one was merged into by the message; empty when it was not.
+        survivor_key: system and value under which the survivor is fed; empty when it is not.
+        moved: the records whose persons changed (AUD-38).
     """
 
     kept: Kept
     created: bool
+    survivor: str = ""
+    survivor_key: tuple[str, str] = ("", "")
+    moved: Moved = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What was removed: the id of the record, empty when there was none, and those whose persons changed."""
+
+    id: str = ""
+    moved: Moved = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +100,17 @@ async def put(
             return Fed(stored, created=False)
         await atomic.lock(locks_of(held.keys if held else ()))
         (kept,) = await atomic.commit([_change(record, held, key)], context.now())
-        await relink(atomic, [record["id"]], parameters, context.now())
-        await follow(atomic, record["id"], held.replaced_by if held else "", survivor_of(record))
-        return Fed(kept, created=held is None)
+        moved = await relink(atomic, [record["id"]], parameters, context.now())
+        former, survivor = held.replaced_by if held else "", survivor_of(record)
+        await follow(atomic, record["id"], former, survivor)
+        if survivor == former:
+            return Fed(kept, created=held is None, moved=moved)
+        return Fed(kept, held is None, survivor, await _key_of(atomic, survivor), moved)
 
     return await context.store.atomically(work, names)
 
 
-async def remove(key: RecordKey, context: Context) -> None:
+async def remove(key: RecordKey, context: Context) -> Removed:
     """Remove the record that `key` names, if there is one; persons that it held together fall apart.
 
     Raises:
@@ -103,14 +120,23 @@ async def remove(key: RecordKey, context: Context) -> None:
 
     names = locks_of_records([key.unique])
 
-    async def work(atomic: Atomic) -> None:
+    async def work(atomic: Atomic) -> Removed:
         await atomic.lock(names)
-        if held := await _held(atomic, key):
-            await atomic.lock(locks_of(held.keys))
-            await atomic.commit([Delete("Patient", held.id)], context.now())
-            await relink(atomic, [held.id], parameters, context.now())
+        held = await _held(atomic, key)
+        if held is None:
+            return Removed()
+        await atomic.lock(locks_of(held.keys))
+        await atomic.commit([Delete("Patient", held.id)], context.now())
+        return Removed(held.id, await relink(atomic, [held.id], parameters, context.now()))
 
-    await context.store.atomically(work, names)
+    return await context.store.atomically(work, names)
+
+
+async def _key_of(atomic: Atomic, id: str) -> tuple[str, str]:  # noqa: A002 - FHIR's word
+    """Return system and value under which a record is fed; empty texts for one that is not, and for none."""
+    found = await atomic.having("Patient", "_id", [id] if id else [], fields=("beside.feed",))
+    feed = found[0].get("beside", {}).get("feed", {}) if found else {}
+    return feed.get("system", ""), feed.get("value", "")
 
 
 async def _held(atomic: Atomic, key: RecordKey) -> Held | None:

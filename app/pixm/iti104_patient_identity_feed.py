@@ -10,6 +10,7 @@ FHIR R4 http.html#cond-update, #cdelete, #ccreate.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from app.fhir.outcome import FhirError, Issue, operation_outcome
@@ -18,6 +19,7 @@ from app.interaction import version_headers
 from app.patient.fed_patient import PROFILE, prepared, require_patient
 from app.patient.feed import Fed, put, remove
 from app.patient.record_key import record_key, told
+from app.pixm.told import about_fed, about_removed
 from app.transaction import (
     Body,
     Context,
@@ -49,7 +51,8 @@ async def patient_identity_feed(message: RequestMessage, context: Context) -> Re
     """
     key = record_key(message.query, message.access.principal.client, context)
     patient = prepared(require_patient(message.resource), key, context)
-    return _answer(await put(patient, key, context, if_version=_expected(message)), message, context)
+    fed = await put(patient, key, context, if_version=_expected(message))
+    return replace(_answer(fed, message, context), about=about_fed(fed, key))
 
 
 async def add_patient(message: RequestMessage, context: Context) -> ResponseMessage:
@@ -69,7 +72,8 @@ async def add_patient(message: RequestMessage, context: Context) -> ResponseMess
     pairs = parse_qsl(condition.partition("?")[2] or condition, keep_blank_values=True)
     key = record_key(pairs, message.access.principal.client, context)
     patient = prepared(require_patient(message.resource), key, context)
-    return _answer(await put(patient, key, context, only_create=True), message, context)
+    fed = await put(patient, key, context, only_create=True)
+    return replace(_answer(fed, message, context), about=about_fed(fed, key))
 
 
 async def remove_patient(message: RequestMessage, context: Context) -> ResponseMessage:
@@ -81,10 +85,11 @@ async def remove_patient(message: RequestMessage, context: Context) -> ResponseM
     Raises:
         FhirError: as for the key in `patient_identity_feed`; `multiple-matches` (412).
     """
-    await remove(record_key(message.query, message.access.principal.client, context), context)
+    key = record_key(message.query, message.access.principal.client, context)
+    about = about_removed(await remove(key, context), key)
     if _preferred(message) == "OperationOutcome":
-        return ResponseMessage(200, _told("Removed, if it was there."), {"Cache-Control": "no-store"})
-    return ResponseMessage(204, headers={"Cache-Control": "no-store"})
+        return ResponseMessage(200, _told("Removed, if it was there."), {"Cache-Control": "no-store"}, about)
+    return ResponseMessage(204, headers={"Cache-Control": "no-store"}, about=about)
 
 
 def _answer(fed: Fed, message: RequestMessage, context: Context) -> ResponseMessage:
