@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from doublemetaphone import doublemetaphone
 
-from app.patient.normalise import codes, fold, unify
+from app.patient.normalise import fold, unify
 from app.patient.words import STREET_WORDS
 
-STREET_CODE_LENGTH = 6
+# Of the code of a whole name: two words of four letters would leave `Nová Ves` and `Nová Lehota` hardly apart.
+PLACE_CODE_LENGTH = 6
 _HOUSE_NUMBERS = 2
 _KINDS = frozenset(unify(word) for word in STREET_WORDS)
 _LINES = 3
@@ -52,19 +53,14 @@ def places(address: Any) -> Iterator[Place]:
     for name, houses in streets:
         street = name or (city if houses else "")
         if street or postcode or city:
-            yield Place(street, street_code(street), houses, postcode, city, code(city))
+            yield Place(street, code(street), houses, postcode, city, code(city))
 
 
 @lru_cache(maxsize=65536)
-def street_code(name: str) -> str:
-    """Return the phonetic code of a whole street name."""
-    joined = name.replace(" ", "")
-    return str(doublemetaphone(joined)[0] or joined)[:STREET_CODE_LENGTH] if joined else ""
-
-
 def code(name: str) -> str:
-    """Return the phonetic code of a city."""
-    return codes(name.replace(" ", ""))[0] if name else ""
+    """Return the phonetic code of the whole name of a street or city."""
+    joined = name.replace(" ", "")
+    return str(doublemetaphone(joined)[0] or joined)[:PLACE_CODE_LENGTH] if joined else ""
 
 
 def read_line(line: str) -> Street:

@@ -1,6 +1,7 @@
 """Blocking keys: under which 64-bit numbers a record is found, and which of them a query reads.
 
-Spec: MAT-20..24; the table of matching.md 4.1. Every key needs the record's own data alone.
+Spec: MAT-20..24; the table of matching.md 4.1, two keys of which are narrower here: by themselves they grow with the
+whole index. Every key needs the record's own data alone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ PAIR_LIMIT = 5000
 LARGE_POPULATION = 10_000_000
 
 _CODES = 4
+_BEGINNING = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +137,10 @@ def _name_pairs(given: Sequence[str], family: Sequence[str]) -> list[str]:
 def _place_keys(birth: str, place: Place, given: Sequence[str], family: Sequence[str]) -> Iterator[tuple[str, str]]:
     if place.postcode:
         yield from _postcode_keys(birth, place, given, family)
+    # With a name: there is a `Hlavná 12` in every town.
     for house in place.houses if place.street_code else ():
-        yield "street-house", f"sh|{place.street_code}|{house}"
+        for code in dict.fromkeys((*given, *family)):
+            yield "street-house", f"sh|{place.street_code}|{house}|{code}"
     if place.street_code and place.postcode:
         yield "street-postcode", f"sp|{place.street_code}|{place.postcode}"
     if place.street_code and place.city_code:
@@ -150,8 +154,9 @@ def _postcode_keys(birth: str, place: Place, given: Sequence[str], family: Seque
         yield "postcode-name-year", f"py|{place.postcode}|{code}|{birth[:4]}"
     if day := day_key(birth):
         yield "postcode-date", f"pd|{place.postcode}|{day}"
+    # With the beginning of the street: a postcode has as many houses 12 as streets.
     for house in place.houses:
-        yield "postcode-house", f"ph|{place.postcode}|{house}"
+        yield "postcode-house", f"ph|{place.postcode}|{house}|{place.street_code[:_BEGINNING]}"
 
 
 def _maiden_keys(vector: MatchVector, maiden: str, given: Sequence[str]) -> Iterator[tuple[str, str]]:

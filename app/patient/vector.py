@@ -18,7 +18,7 @@ from app.patient.normalise import birth_date, codes, family_codes, fold, given_p
 from app.patient.words import PLACEHOLDER_DATES
 
 # Raise it when the same Patient gives another vector or other keys: records are then computed anew (MAT-10).
-NORM_VERSION = 1
+NORM_VERSION = 2
 
 MOTHERS_MAIDEN_NAME = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName"
 

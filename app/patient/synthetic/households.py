@@ -54,8 +54,8 @@ class Population:
         draw: what chance decides with; another one may take its place between households.
     """
 
-    def __init__(self, seed: int, streets: Sequence[str] = ()) -> None:
-        """Draw from `seed`; `streets` besides those of the list, for large populations."""
+    def __init__(self, seed: int, streets: Sequence[str] = (), districts: Sequence[str] = ("",)) -> None:
+        """Draw from `seed`; large populations have more `streets`, and their towns in several `districts`."""
         self.draw = Random(seed)  # noqa: S311
         self.streets = [*_NAMES["streets"], *streets]
         self.families = Shares(self._surnames(8000), 0.011)
@@ -63,7 +63,8 @@ class Population:
             "female": Shares(self._given(_NAMES["female"], "a"), 0.026),
             "male": Shares(self._given(_NAMES["male"], ""), 0.026),
         }
-        self.cities = [f"{head} {tail}" for head in _NAMES["city_heads"] for tail in _NAMES["city_tails"]]
+        towns = [f"{head} {tail}" for head in _NAMES["city_heads"] for tail in _NAMES["city_tails"]]
+        self.cities = [f"{town} {district}".strip() for district in districts for town in towns]
 
     def persons(self, count: int) -> list[Person]:
         """Return about `count` persons, whole households."""
@@ -88,7 +89,7 @@ class Population:
         return (
             f"{street} {self.draw.randint(1, 180)}",
             self.cities[city],
-            f"{80000 + city * 97 + self.draw.randrange(4):05d}",
+            f"{(80000 + city * 97 + self.draw.randrange(4)) % 100000:05d}",
         )
 
     def phone(self) -> str:

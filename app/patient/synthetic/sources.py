@@ -33,7 +33,9 @@ _UNKNOWN = {"telecom": 0.35, "extension": 0.6, "address": 0.05, "gender": 0.02}
 _SLIP, _WRONG_DATE, _MOVED = 0.05, 0.03, 0.12
 # Ids begin with a time, as all do; that of record n is so many milliseconds after this one (2020-01-01).
 _BEGINNING_MS = 1_577_836_800_000
+# Some 600 towns with four postcodes each, and 151 names of streets: one million people live like that.
 _MORE_STREETS = 120
+_DISTRICTS = ("", "nad Váhom", "pri Dunaji", "pod Tatrami")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Sources:
         if not self._hospitals:
             raise ValueError("No identifier domain is configured that records could be fed in; see MHD_DOMAINS.")
         self._seed = seed
-        self._people = Population(seed, [f"{name}ova" for name in family_names()[:_MORE_STREETS]])
+        self._people = Population(seed, [f"{name}ova" for name in family_names()[:_MORE_STREETS]], _DISTRICTS)
 
     def block(self, number: int) -> list[Written]:
         """Return the records of block `number`, `BLOCK` of them."""

@@ -68,7 +68,7 @@ async def test_load_is_feeding(index: httpx.AsyncClient, context: Context, facts
     assert (done.count, done.written) == (COUNT, COUNT)
     linked = await link(1, context)
     assert linked.persons > 20
-    loaded = await kept(facts, "Patient", "updated", "json")
+    loaded = await kept(facts, "Patient", "updated", "json", "by")
     edges, persons = await kept(facts, "match_edge", "updated"), await kept(facts, "person", "since", "past")
     held = await kept(facts, "unique_key")
     for collection in ("Patient", "match_edge", "person", "unique_key", "deleted"):
@@ -78,7 +78,7 @@ async def test_load_is_feeding(index: httpx.AsyncClient, context: Context, facts
         answer = await feed(index, one.patient, one.key.system, one.key.value)
         assert answer.status_code == 201, answer.text
         names[answer.json()["id"]] = one.id
-    fed = {names[name]: each for name, each in (await kept(facts, "Patient", "updated", "json")).items()}
+    fed = {names[name]: each for name, each in (await kept(facts, "Patient", "updated", "json", "by")).items()}
     assert {name: {**each, "_id": name} for name, each in fed.items()} == loaded
     assert len(await kept(facts, "unique_key")) == len(held)
     assert _renamed(await kept(facts, "match_edge", "updated"), names) == _known(edges)
