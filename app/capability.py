@@ -145,7 +145,7 @@ def _resource(resource_type: str, transactions: Sequence[Transaction], context: 
     }
     if "vread" in codes:
         resource |= {"versioning": "versioned", "conditionalRead": "full-support"}
-    if "create" in codes:
+    if "create" in codes and resource_type != "AuditEvent":
         resource["conditionalCreate"] = True
     if any(one.code == "update" and one.conditional for one in offered):
         resource |= {"conditionalUpdate": True, "readHistory": False, "updateCreate": False}

@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
-from app import __version__, conformance, iua, mhd, pdqm, pixm, privacy
-from app.audit.recorder import Unrecorded
+from app import __version__, audit, conformance, iua, mhd, pdqm, pixm, privacy
+from app.audit.iti20_record_audit_event import taking_batches
+from app.audit.recording import Connections, recording
 from app.capability import NAME, capabilities, require_definitions
 from app.document.value_sets import load as load_value_sets
 from app.domains import Domains
@@ -62,7 +63,12 @@ from app.validation.validator import Validator
 
 # Each IHE profile that this server implements adds its transactions here.
 TRANSACTIONS: tuple[Transaction, ...] = handing_over(
-    mhd.TRANSACTIONS + pixm.TRANSACTIONS + pdqm.TRANSACTIONS + conformance.TRANSACTIONS + privacy.TRANSACTIONS,
+    taking_batches(mhd.TRANSACTIONS)
+    + pixm.TRANSACTIONS
+    + pdqm.TRANSACTIONS
+    + audit.TRANSACTIONS
+    + conformance.TRANSACTIONS
+    + privacy.TRANSACTIONS,
     {"Patient": search_system_for_patients},
 )
 
@@ -208,7 +214,7 @@ async def running(
         await store.ensure(resource_types(everything))
         if own:
             await store.authority.ensure()
-        async with recording(settings.keeping, kept, utc_now, serves=serves) as recorder:
+        async with recording(settings.keeping(settings.url), kept, utc_now, serves=serves) as recorder:
             yield Context(
                 store=store,
                 validator=Validator(packages),

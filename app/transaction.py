@@ -8,7 +8,7 @@ Spec: FHIR R4 http.html for the interactions; the actor and transaction tables o
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
@@ -169,13 +169,30 @@ class Occurrence:
 
 
 class Recorder(Protocol):
-    """Keeps what happened."""
+    """Keeps what happened.
+
+    Attributes:
+        gauges: numbers for operators: name -> what it means, and where it comes from.
+    """
+
+    @property
+    def gauges(self) -> Mapping[str, tuple[str, Callable[[], float]]]:
+        """The numbers."""
+        ...
 
     async def record(self, occurrence: Occurrence) -> None:
         """Return when the events of `occurrence` are kept.
 
         Raises:
             FhirError: `transient` (503) when they cannot be kept, and the deployment wants requests refused then.
+        """
+        ...
+
+    async def keep(self, events: Sequence[Resource]) -> tuple[str, ...]:
+        """Return the ids under which `events` are kept: AuditEvents that others made, or commands.
+
+        Raises:
+            FhirError: as `record`.
         """
         ...
 

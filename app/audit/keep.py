@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
@@ -14,12 +15,13 @@ from app.fhir.dates import interval
 from app.fhir.outcome import FhirError
 from app.fhir.resource import Resource, instant, to_json
 
-# `Patient/id` of several -> the terms of the identifiers that each has now; those that are not here are left out.
-IdentifiersOf = Callable[[Sequence[str]], Awaitable[Mapping[str, Sequence[str]]]]
+# (ids of Patients, terms of identifiers) -> the Patients that are here: id -> the terms of all their identifiers.
+PatientsWith = Callable[[Sequence[str], Sequence[str]], Awaitable[Mapping[str, Sequence[str]]]]
 
 # A record of the database ends at 16 MB, and an event that large tells nothing more.
 MAX_BYTES = 4 * 1024 * 1024
 MAX_KNOWN, KNOWN_S = 20_000, 60.0
+_PATIENT = "Patient/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,9 @@ class Event:
 class Keeper:
     """Makes records of the events of one chain."""
 
-    def __init__(self, name: str, identifiers_of: IdentifiersOf) -> None:
+    def __init__(self, name: str, patients_with: PatientsWith) -> None:
         self.chain = Chain(name)
-        self._known = Known(identifiers_of)
+        self._known = Known(patients_with)
         self._latest = 0
 
     async def records(self, events: Sequence[Event], now: datetime) -> list[dict[str, Any]]:
@@ -73,26 +75,34 @@ class Keeper:
 
 
 class Known:
-    """Remembers for a minute or so the identifiers of the patients who were asked for."""
+    """Remembers for a minute or so what is known of the patients whom events name."""
 
-    def __init__(self, identifiers_of: IdentifiersOf) -> None:
-        self._identifiers_of = identifiers_of
+    def __init__(self, patients_with: PatientsWith) -> None:
+        self._patients_with = patients_with
         self._found: dict[str, Sequence[str]] = {}
         self._until = 0.0
 
     async def of(self, names: Iterable[str]) -> Mapping[str, Sequence[str]]:
-        """Return the terms of the identifiers of the patients `names`, as far as they can be told (AUD-06)."""
-        asked = set(names)
+        """Return what is known of `names` (`app.audit.terms`), as far as it can be told now (AUD-06)."""
         if (time := monotonic()) > self._until or len(self._found) > MAX_KNOWN:
             self._found, self._until = {}, time + KNOWN_S
-        if missing := [name for name in asked if name not in self._found]:
-            try:
-                found = await self._identifiers_of(missing)
-            except FhirError:
-                return self._found
-            for name in missing:
-                self._found[name] = found.get(name, ())
+        if missing := {name for name in names if name not in self._found}:
+            with suppress(FhirError):
+                await self._learn(missing)
         return self._found
+
+    async def _learn(self, names: set[str]) -> None:
+        ids = [name.removeprefix(_PATIENT) for name in names if name.startswith(_PATIENT)]
+        keys = names - {f"{_PATIENT}{each}" for each in ids}
+        patients = await self._patients_with(ids, sorted(keys))
+        found: dict[str, list[str]] = {name: [] for name in names}
+        for record_id, terms in patients.items():
+            name = f"{_PATIENT}{record_id}"
+            if name in found:
+                found[name] += terms
+            for key in keys.intersection(terms):
+                found[key].append(name)
+        self._found.update(found)
 
 
 def require_size(event: Resource) -> None:

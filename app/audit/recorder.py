@@ -15,12 +15,14 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from app.audit.chain import Seals
 from app.audit.keep import Event, Keeper
 from app.fhir.outcome import FhirError
 from app.fhir.resource import Resource
+from app.store.writer import writer
 from app.transaction import Occurrence
 
 log = logging.getLogger("app")
@@ -37,8 +39,14 @@ TOO_MANY = "More requests end than can be written down. Try again in a moment."
 _READS = frozenset({"GET", "HEAD"})
 
 
+# Name of a number -> what it means, and where it comes from.
+Gauges = Mapping[str, tuple[str, Callable[[], float]]]
+
+
 class Unrecorded:
     """Keeps nothing."""
+
+    gauges: Gauges = MappingProxyType({})
 
     async def record(self, occurrence: Occurrence) -> None:
         """Return at once."""
@@ -94,6 +102,7 @@ class Recorder:
 
     Attributes:
         counted: what happened so far.
+        gauges: for the metrics.
     """
 
     def __init__(
@@ -105,6 +114,7 @@ class Recorder:
     ) -> None:
         """Keep in `keeper`'s chain on `shelf` what `events_of` tells of an occurrence."""
         self.counted = Counted()
+        self.gauges: Gauges = {}
         self._keeper, self._shelf = keeper, shelf
         self._events_of, self._now = events_of, now
         self._waiting: deque[_Waiting] = deque()
@@ -113,6 +123,11 @@ class Recorder:
         self._wake = asyncio.Event()
         self._writer = asyncio.create_task(self._write())
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their events to be kept."""
+        return len(self._waiting)
+
     async def record(self, occurrence: Occurrence) -> None:
         """Return when the events of `occurrence` are kept.
 
@@ -120,7 +135,7 @@ class Recorder:
             FhirError: `transient` (503) when they cannot be; `throttled` (503) when too many wait.
         """
         is_read = occurrence.request.method in _READS or occurrence.interaction.code == "search-type"
-        wrote = "" if is_read else occurrence.request.request_id
+        wrote = "" if is_read else writer()
         if events := self._events_of(occurrence):
             await self.seal([Event(each, wrote) for each in events])
 
@@ -217,13 +232,3 @@ class Recorder:
         for each in group:
             if not each.kept.done():
                 each.kept.set_exception(FhirError("transient", NOT_KEPT))
-
-
-def metrics(recorder: Recorder) -> Mapping[str, int]:
-    """Return the counts of `recorder`."""
-    counted = recorder.counted
-    return {
-        "audit_events_kept_total": counted.events,
-        "audit_groups_total": counted.groups,
-        "audit_refused_total": counted.refused,
-    }

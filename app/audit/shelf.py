@@ -148,5 +148,5 @@ async def drain(spool: Spool, store: AuditStore) -> None:
     while not spool.is_drained:
         records, end = spool.next(BATCH)
         await store.append(records)
-        await store.note_chain(records[0]["chain"], {"spooled": True})
+        await store.note_chain(records[0]["chain"], {"drained": False})
         spool.taken(end)

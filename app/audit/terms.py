@@ -33,7 +33,8 @@ def terms_of(event: Resource, known: Mapping[str, Sequence[str]]) -> Terms:
     """Return the terms of `event`, as `app.search.index` would; the date is the record's own.
 
     Args:
-        known: `Patient/id` -> the terms of the identifiers that the Patient has now: by them the event is found too.
+        known: what is known now of the patients whom the event names (`patients_of`), by which it is found too:
+            `Patient/id` -> the terms of their identifiers, `system|value` -> the Patients who have it.
     """
     agents, entities = event.get("agent", ()), event.get("entity", ())
     whos, whats = _named(agents, "who"), _named(entities, "what")
@@ -57,7 +58,7 @@ def terms_of(event: Resource, known: Mapping[str, Sequence[str]]) -> Terms:
         "entity-type": _codings([each.get("type") for each in entities]),
         "site": _plain([source["site"]] if "site" in source else ()),
         "source": _references(observer),
-        "patient": _references(patients),
+        "patient": [*_references(patients), *_identified(patients, known)],
         "agent:target": _targets(whos),
         "entity:target": _targets(whats),
         "source:target": _targets(observer),
@@ -67,10 +68,12 @@ def terms_of(event: Resource, known: Mapping[str, Sequence[str]]) -> Terms:
 
 
 def patients_of(event: Resource) -> Iterator[str]:
-    """Yield the Patients of this server that `event` refers to, as `Patient/id`."""
+    """Yield the patients whom `event` names: those of this server as `Patient/id`, others as `system|value`."""
     for each in _patients(_named(event.get("agent", ()), "who"), event.get("entity", ())):
         if (name := _name(each.get("reference", ""))).startswith(_PATIENT):
             yield name
+        elif key := _key(each):
+            yield key
 
 
 def _named(parts: Iterable[Resource], element: str) -> list[Resource]:
@@ -106,6 +109,18 @@ def _known(patients: Iterable[Resource], known: Mapping[str, Sequence[str]]) -> 
     for name in dict.fromkeys(_name(each.get("reference", "")) for each in patients):
         if identifiers := known.get(name):
             yield {"identifier": list(identifiers)}
+
+
+def _identified(patients: Iterable[Resource], known: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    for each in patients:
+        if "reference" not in each:
+            yield from known.get(_key(each), ())
+
+
+def _key(patient: Resource) -> str:
+    """Return the term of an identifier with its system; empty when there is none."""
+    identifier = patient.get("identifier", {})
+    return str(_identifier(identifier)[1]) if identifier.get("system") and identifier.get("value") else ""
 
 
 def _codings(codings: Iterable[Resource | None]) -> list[Any]:

@@ -88,6 +88,8 @@ class Table:
                 node = node.variable
             else:
                 node = node.literal.setdefault(segment, _Node())
+        if interaction.method in node.served and interaction.code == "batch":
+            return  # what takes transactions takes batches too
         if interaction.method in node.served:
             first, second = node.served[interaction.method][0], transaction
             raise DoubleRouteError(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from ssl import create_default_context
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
+from app.audit.fhir_feed import Bearer, ClientCredentials, FhirFeed, Given
+from app.audit.forward import Pace, Repository
+from app.audit.recording import Keeping, Unavailable
+from app.audit.settings import AuditSettings, Claims, Patients
+from app.audit.syslog import PORT, SyslogFeed
 from app.settings.access import Access
-
-TokenStyle = Literal["opaque", "minimal", "comprehensive"]
-Patients = Literal["each", "named"]
-Unavailable = Literal["refuse", "spool"]
 
 _FORWARD_SCHEMES = ("http", "https", "syslog+tls")
 
@@ -23,7 +25,7 @@ class Auditing(Access):
     audit: bool = Field(True, description="keep an audit event of every request")
     audit_server: str = Field("fhir-server", min_length=1, description="what this server is called in its events")
     audit_site: str = Field("", description="where it stands, in its events; empty: not told")
-    audit_token: TokenStyle = Field(
+    audit_token: Claims = Field(
         "minimal", description="what an event repeats of an access token: opaque, minimal or comprehensive"
     )
     audit_patients: Patients = Field(
@@ -61,3 +63,35 @@ class Auditing(Access):
         if value and (parts.scheme not in _FORWARD_SCHEMES or not parts.hostname or parts.query or parts.fragment):
             raise ValueError("expected a FHIR base such as https://arr.example.org/fhir, or syslog+tls://host:port")
         return value
+
+    def keeping(self, base_url: str) -> Keeping | None:
+        """Return how events of the server at `base_url` are kept; None when they are not."""
+        if not self.audit:
+            return None
+        return Keeping(
+            events=AuditSettings(
+                base_url=base_url,
+                server=self.audit_server,
+                site=self.audit_site,
+                claims=self.audit_token,
+                patients=self.audit_patients,
+                clear_query=self.audit_clear_query,
+            ),
+            unavailable=self.audit_unavailable,
+            spool=self.audit_spool_dir,
+            retention=timedelta(days=self.audit_retention_days) if self.audit_retention_days else None,
+            forward=self._repository if self.audit_forward else None,
+            pace=Pace(batch=self.audit_forward_batch, longest_s=self.audit_forward_retry_s),
+        )
+
+    def _repository(self) -> Repository:
+        parts, trusted = urlsplit(self.audit_forward), self.audit_forward_ca or None
+        if parts.scheme == "syslog+tls":
+            return SyslogFeed(parts.hostname or "", parts.port or PORT, create_default_context(cafile=trusted))
+        return FhirFeed(self.audit_forward, self._bearer(), verify=trusted or True)
+
+    def _bearer(self) -> Bearer:
+        if not self.audit_forward_token_url:
+            return Given(self.audit_forward_token.get_secret_value())
+        secret = self.audit_forward_client_secret.get_secret_value()
+        return ClientCredentials(self.audit_forward_token_url, self.audit_forward_client_id, secret)

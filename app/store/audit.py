@@ -42,6 +42,29 @@ INDEXES = (
 )
 
 
+# More patients of one number than these are nobody in particular.
+_MOST_PATIENTS = 1_000
+
+
+class PatientIdentifiers:
+    """Tells which Patients of the resources have which identifiers."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Look at the Patients of `connection`, which need not be where events are."""
+        self._patients = connection.database["Patient"]
+
+    async def having(self, ids: Sequence[str], identifiers: Sequence[str]) -> dict[str, list[str]]:
+        """Return the Patients with `ids`, or one of `identifiers` (terms): id -> the terms of all their identifiers."""
+        asked: list[Document] = []
+        if ids:
+            asked.append({"_id": {"$in": list(ids)}})
+        if identifiers:
+            asked.append({"index.identifier": {"$in": list(identifiers)}})
+        with failures_told():
+            found = self._patients.find({"$or": asked}, {"index.identifier": 1}, limit=_MOST_PATIENTS)
+            return {one["_id"]: one.get("index", {}).get("identifier", []) for one in await found.to_list(None)}
+
+
 class AuditStore:
     """Keeps events and chains over a connection of its own, or that of the resources."""
 
@@ -54,7 +77,7 @@ class AuditStore:
     async def ensure(self) -> None:
         """Create the indexes that are missing."""
         with failures_told():
-            await self._events.create_indexes(INDEXES)
+            await self._events.create_indexes(list(INDEXES))
 
     async def append(self, records: Sequence[Document]) -> None:
         """Return when `records` are in the journals of a majority; those that are there already stay.
