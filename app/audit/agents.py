@@ -72,6 +72,26 @@ def of_token(pattern: Pattern, principal: Principal, style: Claims) -> Iterator[
         yield organization
 
 
+def of_decision(principal: Principal, claims: Claims) -> Iterator[Resource]:
+    """Yield the person on whom it was decided, and where they work: by number, by name in the comprehensive style."""
+    if not principal.is_person:
+        return
+    made: Resource = {
+        "type": codes.concept(codes.RECIPIENT),
+        "who": {"identifier": _identifier(principal)},
+        "requestor": True,
+    }
+    if policy := _policy(principal, claims):
+        made["policy"] = [policy]
+    if principal.purposes:
+        made["purposeOfUse"] = [codes.concept(codes.coding(*one)) for one in principal.purposes]
+    yield made
+    told = principal.claims.get("ihe_iua", {})
+    kept = told if claims == "comprehensive" else {"subject_organization_id": told.get("subject_organization_id")}
+    if organization := _organization(kept):
+        yield organization
+
+
 def _policy(principal: Principal, style: Claims) -> str:
     """Return what identifies the token, and lets nobody in: its `jti`, else its end; a static token has no end."""
     tail = "" if principal.means == "static" else principal.token_tail[-32:]

@@ -103,8 +103,9 @@ def published(occurrence: Occurrence, base_url: str) -> About:
 
 
 def oauth_client(occurrence: Occurrence, base_url: str) -> About:
-    """Return the `client_id` of a form."""
-    pairs = dict(parse_qsl(occurrence.request.body.decode("utf-8", "replace")))
+    """Return the `client_id` that was sent."""
+    pairs = dict(_query(occurrence))
+    pairs |= dict(parse_qsl(occurrence.request.body.decode("utf-8", "replace")))
     return About(client=pairs.get("client_id", "")[:256])
 
 

@@ -51,6 +51,7 @@ APPLICATION_START = coding(DCM, "110120", "Application Start")
 APPLICATION_STOP = coding(DCM, "110121", "Application Stop")
 EMERGENCY_OVERRIDE = coding(DCM, "110127", "Emergency Override Started")
 AUTHZ_CONSENT = coding(AUTHORIZATION, "AuthZ-Consent")
+AUTHZ_ROLE = coding(AUTHORIZATION, "AuthZ-Role")
 
 SOURCE = coding(DCM, "110153", "Source Role ID")
 DESTINATION = coding(DCM, "110152", "Destination Role ID")

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from app.audit import agents, codes, entities
+from app.audit.decided import decisions_of
 from app.audit.failure import SUCCESS, Failure, failure_of, refusal_of
 from app.audit.kinds import Kind, kind_of, profile_of
 from app.audit.patterns import PATTERNS, Pattern
 from app.audit.raw import clear_query_of, headers_of, query_of
 from app.audit.settings import AuditSettings
 from app.fhir.resource import Resource, instant
+from app.security.principal import ANONYMOUS, Principal
 from app.transaction import NOTHING_KNOWN, About, Occurrence
 
 
@@ -27,13 +29,20 @@ def events_of(occurrence: Occurrence, settings: AuditSettings) -> tuple[Resource
     They share constant parts with one another and with events of other requests: whoever adds an `id` makes a new
     dict, `{"resourceType": "AuditEvent", "id": …, **event}`, and changes nothing below.
     """
+    if occurrence.access.decisions:
+        return (*_requests(occurrence, settings), *decisions_of(occurrence, settings))
+    return _requests(occurrence, settings)
+
+
+def _requests(occurrence: Occurrence, settings: AuditSettings) -> tuple[Resource, ...]:
+    """Return the events of a request and of what it brought about."""
     response = occurrence.response
     kind = kind_of(occurrence.transaction, occurrence.interaction, response.about)
     if kind is None:
         return ()
     headers = headers_of(occurrence.request)
     if response.status >= 400 and (refused := refusal_of(response)):
-        kind = Kind("Refusal", kind.code, kind.display, has_body=kind.has_body)
+        kind = Kind("Refusal", kind.code, kind.display, body=kind.body)
         return tuple(_events(_Telling(occurrence, settings, headers, kind, NOTHING_KNOWN, NOTHING_KNOWN, refused)))
     asked = kind.asked(occurrence, settings.base_url)
     first = _Telling(occurrence, settings, headers, kind, response.about, asked, failure_of(response))
@@ -120,22 +129,30 @@ def _frame(telling: _Telling) -> Resource:
 
 
 def _agents(telling: _Telling, shape: _Shape, client_id: str) -> list[Resource]:
-    principal, style = telling.occurrence.access.principal, telling.settings.claims
-    kind = shape.client
+    """Return client and server, then whom the token speaks of; a closed profile has room for a person alone."""
+    principal, style, kind = _principal(telling), telling.settings.claims, shape.client
     if style == "comprehensive":
         kind = agents.client_type(shape.pattern, principal, style)
     asks = not principal.is_person
     client = agents.client(kind, client_id or principal.client, telling.occurrence.request.peer, asks=asks)
     if not (principal.client or principal.subject or principal.token_tail):
         return [client, shape.server]
-    return [client, shape.server, *agents.of_token(shape.pattern, principal, style)]
+    found = agents.of_token(shape.pattern, principal, style)
+    if telling.kind.is_closed:
+        return [client, shape.server, *(one for one in found if shape.pattern.user in one["type"]["coding"])]
+    return [client, shape.server, *found]
+
+
+def _principal(telling: _Telling) -> Principal:
+    found = telling.about.principal
+    return telling.occurrence.access.principal if found is ANONYMOUS else found
 
 
 def _common(telling: _Telling, data: Sequence[Resource]) -> list[Resource]:
     """Return the entities that do not depend on the patient: what was asked, or which records; and connections."""
     kind, request, headers = telling.kind, telling.occurrence.request, telling.headers
-    if PATTERNS[kind.pattern].has_query:
-        text = query_of(request, headers, has_body=kind.has_body)
+    if PATTERNS[kind.pattern].has_query or not data:
+        text = query_of(request, headers, kind.body)
         clear = clear_query_of(request, telling.settings.base_url) if telling.settings.clear_query else ""
         made = [entities.query(text, clear)]
     else:
@@ -144,7 +161,7 @@ def _common(telling: _Telling, data: Sequence[Resource]) -> list[Resource]:
         return made
     made += entities.correlated(headers)
     if telling.settings.claims == "comprehensive":
-        made += entities.consents(telling.occurrence.access.principal.claims)
+        made += entities.consents(_principal(telling).claims)
     if telling.failure and telling.failure.contained:
         made.append(entities.outcome())
     return made

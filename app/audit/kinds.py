@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from app.audit import asked, codes
 from app.audit.patterns import PATTERNS
+from app.audit.raw import Body
 from app.fhir.resource import Resource
 from app.transaction import About, Interaction, Occurrence, Transaction
 
@@ -29,7 +30,7 @@ class Kind:
         of_patient: the profile asks for a patient; without one the event follows BALP's.
         role: of the data.
         asked: what a request says by itself of what it is about.
-        has_body: the request that is written down includes its body.
+        body: of which body the request that is written down repeats it: none, any, or a form only.
         is_closed: the profile leaves no room for other entities.
     """
 
@@ -40,7 +41,7 @@ class Kind:
     of_patient: bool = True
     role: Resource = field(default_factory=lambda: codes.DOMAIN_RESOURCE)
     asked: Callable[[Occurrence, str], About] = asked.nothing
-    has_body: bool = True
+    body: Body = "any"
     is_closed: bool = False
 
 
@@ -106,6 +107,7 @@ KINDS: Mapping[tuple[str, str], Kind] = {
         f"{codes.BALP}/StructureDefinition/IHE.IUA.71",
         of_patient=False,
         asked=asked.oauth_client,
+        body="form",
         is_closed=True,
     ),
     ("ITI-81", "search-type"): Kind("Query", *_ITI81, asked=asked.patients_of_log),
@@ -120,23 +122,28 @@ PLAIN: Mapping[str, Kind] = {
     "create": Kind("Create"),
     "update": Kind("Update"),
     "delete": Kind("Delete"),
-    "operation": Kind("Operation", has_body=False),
+    "operation": Kind("Operation", body="none"),
 }
-
-# Nothing that is worth an event: everybody may know what the server can do, and monitors ask all day.
-SILENT = frozenset({"capabilities"})
 
 _SAME = {"vread": "read"}
 
 
 def kind_of(transaction: Transaction, interaction: Interaction, about: About) -> Kind | None:
-    """Return what the events of an interaction are; None when it has none."""
-    if interaction.code in SILENT:
-        return None
+    """Return what the events of an interaction are; None when it has none.
+
+    Own choice: what the server says of itself to everybody, such as its CapabilityStatement, is no event; monitors ask
+    for it all day.
+    """
     done = about.interaction or interaction.code
     done = _SAME.get(done, done)
-    found = KINDS.get((about.transaction or transaction.code, done))
-    return found or PLAIN.get(done) or Kind("Operation", transaction.code, transaction.name, has_body=False)
+    if found := KINDS.get((about.transaction or transaction.code, done)):
+        return found
+    if interaction.method == "GET" and not (interaction.scope or interaction.resource_type):
+        return None
+    if not transaction.code and done in PLAIN:
+        return PLAIN[done]
+    pattern = PLAIN[done].pattern if done in PLAIN else "Operation"
+    return Kind(pattern, transaction.code, transaction.name, body="none")
 
 
 def profile_of(kind: Kind, *, has_patient: bool, data: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping
+from typing import Literal
 from urllib.parse import unquote, unquote_plus
 
 from app.transaction import RawRequest
@@ -20,6 +21,8 @@ _SHOWN = {
     "prefer": "Prefer",
     "x-request-id": "X-Request-Id",
 }
+Body = Literal["any", "form", "none"]
+
 _LOOKED_AT = frozenset({*_SHOWN, "traceparent"})
 
 # Parameters of query strings and forms that never appear in an event.
@@ -29,6 +32,7 @@ SECRETS = frozenset(
         "assertion",
         "client_assertion",
         "client_secret",
+        "csrf",
         "code",
         "code_verifier",
         "id_token",
@@ -54,13 +58,13 @@ def headers_of(request: RawRequest) -> dict[str, str]:
     return {name: value for name, value in request.headers.items() if name in _LOOKED_AT}
 
 
-def query_of(request: RawRequest, headers: Mapping[str, str], *, has_body: bool) -> str:
+def query_of(request: RawRequest, headers: Mapping[str, str], body: Body) -> str:
     """Return the request in base64: request line, header fields, an empty line and the body if there is one."""
     lines = [f"{request.method} {_without_secrets(request.url)} HTTP/1.1"]
     lines += [f"{_SHOWN[name]}: {headers[name]}" for name in _SHOWN if name in headers]
     text = "\n".join(lines)
-    body = _body(request, headers) if has_body and request.body else b""
-    return b64encode(_bytes(text) + b"\n\n" + body if body else _bytes(text)).decode()
+    told = _body(request, headers, body) if request.body else b""
+    return b64encode(_bytes(text) + b"\n\n" + told if told else _bytes(text)).decode()
 
 
 def clear_query_of(request: RawRequest, base_url: str) -> str:
@@ -69,10 +73,12 @@ def clear_query_of(request: RawRequest, base_url: str) -> str:
     return _CONTROL.sub(" ", f"{request.method} {url}").strip()
 
 
-def _body(request: RawRequest, headers: Mapping[str, str]) -> bytes:
-    """Return the body; a form without its secrets."""
+def _body(request: RawRequest, headers: Mapping[str, str], body: Body) -> bytes:
+    """Return the body as far as it is repeated; a form without its secrets."""
+    if body == "none":
+        return b""
     if not headers.get("content-type", "").lower().startswith(_FORM):
-        return request.body
+        return request.body if body == "any" else b""
     pairs = request.body.decode("latin-1").split("&")
     return "&".join(pair for pair in pairs if _name(pair) not in _secrets_of(request)).encode("latin-1")
 

@@ -14,7 +14,7 @@ from app.store.record import Kept, Match
 from app.transaction import NOTHING_KNOWN, About
 
 # As the store writes it: no space, and the type of this server's own references without a base in front.
-_SUBJECT = re.compile(rb'"subject":\{"reference":"(Patient/[A-Za-z0-9.\-]{1,64})["/]')
+_SUBJECT = re.compile(rb'"(?:subject|patient)":\{"reference":"(Patient/[A-Za-z0-9.\-]{1,64})["/]')
 
 # A search by one of these is about the patient that it names, whatever it finds.
 _NAMING = frozenset({"patient", "subject"})
