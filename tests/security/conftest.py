@@ -57,7 +57,7 @@ introspection_secret_env = "TEST_SHARED_SECRET"
 [[token]]
 client = "north-adt"
 env = "TEST_STATIC_TOKEN"
-scope = "system/*.cruds ITI-104 ITI-65 ITI-106 admin"
+scope = "system/*.cruds ITI-104 ITI-65 ITI-106 ITI-81 admin"
 
 [[certificate]]
 subject = "CN=adt,O=North Hospital,C=SK"
