@@ -87,7 +87,8 @@ def with_parameters(form: Wanted, pairs: Pairs) -> Wanted:
 def not_acceptable(form: Wanted) -> FhirError:
     """Return the refusal of a caller who takes neither JSON nor XML."""
     came = "`_format`" if form.asked_format else "`Accept`"
-    return FhirError("not-supported", f"{came} names no format of this server: {WAY_OUT}", status=406)
+    version = f" `fhirVersion` is `{R4_VERSIONS[0]}` here." if any(_is_of_another_version(one) for one in form.accept) else ""
+    return FhirError("not-supported", f"{came} names no format of this server: {WAY_OUT}{version}", status=406)
 
 
 def body_format(content_type: str, encoding: str = "") -> str:

@@ -49,12 +49,13 @@ class Proxies:
         if not self.networks or not comes_from(self.networks, address):
             return
         headers = _headers(scope)
-        scope["proxy"], scheme = address, ""
+        scope["proxy"], scheme = address, "" if self.is_forwarded else _joined(headers, "x-forwarded-proto")
         for hop_address, hop_scheme in self._hops(headers):
             address, scheme = hop_address, hop_scheme or scheme
             if not comes_from(self.networks, address):
                 break
-        scope["client"], scope["scheme"] = (address, 0), scheme or self.scheme
+        scheme = scheme.rpartition(",")[2].strip().lower()
+        scope["client"], scope["scheme"] = (address, 0), scheme if scheme in ("http", "https") else self.scheme
         subject = _joined(headers, self.certificate_header) if self.certificate_header else ""
         scope["extensions"] = {"tls": {"client_cert_name": subject}}
 
@@ -63,12 +64,11 @@ class Proxies:
         if self.is_forwarded:
             steps = (_forwarded(one) for one in _joined(headers, "forwarded").split(","))
         else:
-            schemes = _joined(headers, "x-forwarded-proto").split(",")
-            steps = ((one.strip(), schemes[-1].strip()) for one in _joined(headers, "x-forwarded-for").split(","))
+            steps = ((one.strip(), "") for one in _joined(headers, "x-forwarded-for").split(","))
         for node, scheme in reversed(list(steps)):
             if not (address := _address(node)):
                 return
-            yield address, scheme.lower() if scheme.lower() in ("http", "https") else ""
+            yield address, scheme
 
 
 def networks_of(texts: Sequence[str]) -> tuple[Network, ...]:

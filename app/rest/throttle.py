@@ -123,7 +123,7 @@ class Turn:
     sends tokens that do not hold is limited like everybody else without one, and cannot use up another client's share.
     """
 
-    __slots__ = ("_address", "_client", "_is_token", "_throttle")
+    __slots__ = ("_address", "_client", "_is_unknown", "_throttle")
 
     def __init__(self, throttle: Throttle, address: str, *, is_token: bool) -> None:
         """Begin the request; `address` is empty for one that is not limited.
@@ -131,7 +131,7 @@ class Turn:
         Raises:
             ThrottledError: `throttled` (429).
         """
-        self._throttle, self._client, self._is_token = throttle, "", is_token
+        self._throttle, self._client, self._is_unknown = throttle, "", is_token
         self._address = f"address {address}" if address and throttle.is_on else ""
         if not self._address:
             return
@@ -146,14 +146,15 @@ class Turn:
         Raises:
             ThrottledError: `throttled` (429).
         """
-        if self._address and not self._client:
+        if self._address and self._is_unknown:
+            self._is_unknown = False
             self._enter(f"client {client}" if client else self._address)
 
     def end(self) -> None:
         """End the request: the client may send another one."""
         if self._client:
             self._throttle.leave(self._client)
-        elif self._address and self._is_token:
+        elif self._address and self._is_unknown:
             self._throttle.charge(self._address)
 
     def _enter(self, client: str) -> None:
