@@ -97,6 +97,7 @@ async def recording(
             yield found.recorder
     finally:
         await found.recorder.close()
+        await store.close()
 
 
 async def _ensured(keeping: Keeping, store: AuditStore, written: WrittenRecords) -> None:

@@ -19,6 +19,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from app.store.driver import Connection, Document, failures_told
+from app.store.held import HeldConnection
 
 EVENTS, CHAINS, STATE = "AuditEvent", "audit_chain", "audit_state"
 
@@ -72,7 +73,12 @@ class AuditStore:
         self._database = connection.database
         self._events, self._chains = self._database[EVENTS], self._database[CHAINS]
         self._state = self._database[STATE]
+        self._held = HeldConnection(self._database)
         self._concern = {"w": "majority", "j": True, "wtimeout": 20_000}
+
+    async def close(self) -> None:
+        """Let go of the connection that events are written through."""
+        await self._held.release()
 
     async def ensure(self) -> None:
         """Create the indexes that are missing."""
@@ -82,15 +88,13 @@ class AuditStore:
     async def append(self, records: Sequence[Document]) -> None:
         """Return when `records` are in the journals of a majority; those that are there already stay.
 
-        Own choice: the bare command, which costs a third less than `insert_many`.
-
         Raises:
             FhirError: `transient` or `timeout` (503); some may be kept then, the first ones of them.
         """
         command = {"insert": EVENTS, "documents": list(records), "writeConcern": self._concern}
         with failures_told():
-            done = await self._database.command(command)
-            if done.get("n") != len(records) or "writeConcernError" in done:
+            done = await self._held.command(command)
+            if done is None or done.get("n") != len(records) or "writeConcernError" in done:
                 await self._append_missing(records)
 
     async def _append_missing(self, records: Sequence[Document]) -> None:
