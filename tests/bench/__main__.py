@@ -14,7 +14,7 @@ from app.fhir import packages as fhir_packages
 from app.fhir.packages import Packages
 from app.search.definitions import Definitions
 from app.store.managed import private_mongodb
-from tests.bench import inside, life, loading, writing
+from tests.bench import auditing, inside, life, loading, writing
 from tests.bench.ask import Client
 from tests.bench.data import LETTER, Extent, load
 from tests.bench.program import DATABASE, PROJECT, Program, bare, server
@@ -33,6 +33,7 @@ class Bench:
     ours: Program
     reading: Reading
     record_id: str
+    extent: Extent
 
     def searchset(self) -> bytes:
         """Return a page of 20."""
@@ -45,6 +46,9 @@ class Bench:
 ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "page": lambda bench: [bench.reading.page()],
     "first-page": lambda bench: [bench.reading.first_page()],
+    "audit": lambda bench: list(
+        auditing.rows(bench.mongodb_url, bench.folder, bench.extent, 80 if bench.options.quick else 160)
+    ),
     "patient": lambda bench: [bench.reading.patient()],
     "read": lambda bench: [bench.reading.read(bench.record_id)],
     "document": lambda bench: [bench.reading.document()],
@@ -81,7 +85,7 @@ def _measured(options: Namespace) -> Iterator[Row]:
         ours = stack.enter_context(server(url, folder))
         limit = stack.enter_context(bare(url, f"http://127.0.0.1:{ours.port}/fhir", folder))
         reading = Reading(ours, limit, extent, 100 if options.quick else 200)
-        bench = Bench(options, folder, url, packages, ours, reading, record_id)
+        bench = Bench(options, folder, url, packages, ours, reading, record_id, extent)
         for name in options.only or ROWS:
             for row in ROWS[name](bench):
                 _tell("  ".join(row.cells))
