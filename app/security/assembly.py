@@ -86,9 +86,8 @@ def _require_sense(options: Options, entries: Entries, own: Sequence[Issuer]) ->
     nameless = next((one for one in entries.issuers if not one.issuer), None)
     if nameless:
         raise _wrong(nameless.place, "keys or introspection without an issuer: set MHD_AUTH_ISSUER")
-    twice = next((one for one in entries.issuers if names.count(one.issuer) > 1), None)
-    if twice:
-        raise _wrong(twice.place, f"the issuer `{twice.issuer}` is configured twice")
+    if twice := [one for one in entries.issuers if names.count(one.issuer) > 1]:
+        raise _wrong(twice[-1].place, f"the issuer `{twice[-1].issuer}` is configured twice")
     has_known = bool(entries.tokens or entries.certificates)
     match options.mode:
         case "off" if entries != Entries():

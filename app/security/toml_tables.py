@@ -46,7 +46,7 @@ class Table:
 
     def place(self, member: str) -> str:
         """Return where `member` is given; without it, where the table begins."""
-        pattern = re.compile(rf"""\s*["']?{re.escape(member)}["']?\s*=""")
+        pattern = re.compile(rf"""\s*\[*\s*["']?{re.escape(member)}["']?\s*[=\].]""")
         behind = enumerate(self.lines[self.line :], self.line + 1) if member else ()
         return f"{self.path}, line {next((at for at, line in behind if pattern.match(line)), self.line)}"
 
