@@ -76,7 +76,7 @@ def position(text: str, of_query: str, key: bytes = b"") -> Position:
     """Return the position that the token `text` stands for.
 
     Raises:
-        FhirError: `value` (400) when it is not a token of this server, or belongs to another query.
+        FhirError: `invalid` (400) when it is not a token of this server, or belongs to another query.
     """
     try:
         raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -86,7 +86,7 @@ def position(text: str, of_query: str, key: bytes = b"") -> Position:
         values, record_id = orjson.loads(body)
     except ValueError:
         message = "The page token in the URL does not belong to this query. Begin at the first page."
-        raise FhirError("value", message) from None
+        raise FhirError("invalid", message) from None
     return Position(tuple(_value(each) for each in values), record_id)
 
 

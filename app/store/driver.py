@@ -58,7 +58,11 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.1
 _BSON_TOO_LARGE = 10334
 _REFUSED = (13, 18)  # Unauthorized, AuthenticationFailed
 
+# WriteConflict, LockTimeout, SnapshotUnavailable, NoSuchTransaction: another transaction had the records first.
+_MET_OTHERS = (112, 24, 246, 251)
+
 UNREACHABLE = "The database does not answer. Try again in a moment."
+BUSY = "Others write the same records at this moment; nothing of this request was kept. Send it again."
 REFUSED = "The database refuses this server: its user or password is wrong, or the user may not read and write."
 NO_REPLICA_SET = "The database is not a replica set, which transactions need: start mongod with --replSet."
 TOO_SLOW = "The database took too long. Try again, or ask for less."
@@ -179,9 +183,17 @@ def failures_told() -> Iterator[None]:
             raise FhirError("too-long", TOO_LARGE) from error
         if error.code in _REFUSED:
             raise FhirError("exception", REFUSED) from error
+        if error.code in _MET_OTHERS:
+            raise _busy() from error
         if error.has_error_label("TransientTransactionError") or error.has_error_label("RetryableWriteError"):
             raise FhirError("transient", UNREACHABLE) from error
         raise
+
+
+def _busy() -> FhirError:
+    refused = FhirError("transient", BUSY)
+    refused.headers["Retry-After"] = "1"
+    return refused
 
 
 def _client_class(driver: Driver) -> Any:

@@ -172,9 +172,9 @@ async def test_paging(index: httpx.AsyncClient) -> None:
 
 
 async def test_forged_page(index: httpx.AsyncClient) -> None:
-    """PDQM-78-58: refused with 400."""
+    """PDQM-78-58: refused with 400 and `invalid`."""
     answer = await index.get("/Patient?address-country=SK&_after=abcdef")
-    assert answer.status_code == 400
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (400, "invalid")
 
 
 async def test_metadata(index: httpx.AsyncClient) -> None:

@@ -1,8 +1,12 @@
-"""Many sources and consumers at once, and what must hold when they are done: MAT-65, PIXM-XREF-08, issue 4."""
+"""Many sources and consumers at once, and what must hold when they are done: MAT-65, PIXM-XREF-08.
+
+For 15 seconds; for as many as `MHD_TEST_CROWD_S` says, 60 for a thorough trial. With `-s` it tells what happened.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections import Counter
@@ -13,10 +17,11 @@ from fastapi import FastAPI
 
 from app.fhir.outcome import FhirError
 from app.patient.review import cases, decide, undo
+from app.store.driver import BUSY
 from app.transaction import Context
 from tests.patients import EAST, NORTH, SOUTH, feed, person, pix
 
-CLIENTS, SECONDS = 100, 15.0
+CLIENTS, SECONDS = 100, float(os.environ.get("MHD_TEST_CROWD_S", "15"))
 DOMAINS = (NORTH, SOUTH, EAST)
 GIVEN = ("Anna", "Boris", "Cyril", "Dana", "Emil", "Fedor", "Gita", "Hana", "Igor", "Jana")
 FAMILY = ("Hruška", "Bielik", "Dvorský", "Zemko", "Oravec", "Gregor", "Petráš", "Vlček")
@@ -57,7 +62,8 @@ async def one_client(index: httpx.AsyncClient, context: Context, seed: int, unti
             await decide_something(context, chance, seen)
             continue
         # On a slow machine a write may meet others for longer than it is tried again: it is refused as a whole, and says so.
-        is_busy = answer.status_code == 503 and answer.json()["issue"][0]["code"] == "transient"
+        is_busy = answer.status_code == 503 and answer.json()["issue"][0]["diagnostics"] == BUSY
+        assert not is_busy or answer.headers["Retry-After"] == "1"
         assert answer.status_code < 500 or is_busy, answer.text
         seen[f"{answer.request.method} {answer.status_code}"] += 1
 
@@ -101,6 +107,9 @@ async def test_invariants(index_app: FastAPI, index: httpx.AsyncClient) -> None:
     )
     decisions = await facts.after("match_decision", "", 10_000)
     assert all(one["author"] and one["reason"] and one["explanation"] for one in decisions)
-    assert not [one for one in seen if one.endswith(("500", "503"))], seen
+    print(f"{SECONDS:.0f} s: {dict(seen)}; {len(records)} records, {len(persons)} persons, {len(edges)} pairs")
+    refused = sum(count for what, count in seen.items() if what.endswith("503"))
+    assert not [one for one in seen if one.endswith("500")], seen
+    assert refused <= 0.01 * sum(seen.values()), seen
     assert seen["PUT 201"] > 50
     assert sum(seen.values()) > 200

@@ -152,8 +152,9 @@ def test_page_token_of_another_query(definitions: Definitions, pairs: list[tuple
 
 @pytest.mark.parametrize("text", ["x", "", "äöü", "AAAA", "!", "A" * 40])
 def test_altered_page_token(definitions: Definitions, text: str) -> None:
-    """MHD-66-22: a token that was altered, or made with another key, is refused."""
+    """MHD-66-22, PDQM-78-58: a token that was altered, or made with another key, is refused with `invalid`."""
     token = page.token(POSITION, _parse(definitions).fingerprint, b"k")
     altered = f"{text}{token[len(text) :]}" if text else page.token(POSITION, _parse(definitions).fingerprint, b"other")
-    with pytest.raises(FhirError, match="page token"):
+    with pytest.raises(FhirError, match="page token") as caught:
         _parse(definitions, ("_after", altered), key=b"k")
+    assert (caught.value.status, caught.value.issues[0].code) == (400, "invalid")

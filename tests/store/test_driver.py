@@ -123,6 +123,17 @@ def test_error_of_ours_is_not_disguised() -> None:
         raise OperationFailure("unknown operator", 2)
 
 
+def test_meeting_others_is_not_an_absent_database() -> None:
+    """MAT-65, FHIR R4 http.html#Status-Codes: who wrote at the same time as others is told so, and when to come back."""
+    met = {"errorLabels": ["TransientTransactionError"]}
+    with pytest.raises(FhirError, match="Send it again") as error, failures_told():
+        raise OperationFailure("WriteConflict", 112, met)
+    assert (error.value.status, error.value.issues[0].code) == (503, "transient")
+    assert error.value.headers == {"Retry-After": "1"}
+    with pytest.raises(FhirError, match="does not answer"), failures_told():
+        raise OperationFailure("not primary", 10107, met)
+
+
 def test_slow_answer_is_a_timeout() -> None:
     """FHIR R4 http.html#Status-Codes: a search that takes too long is 503 with the issue `timeout`."""
     with pytest.raises(FhirError) as error, failures_told():
