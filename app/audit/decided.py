@@ -26,6 +26,9 @@ _REASONS: Mapping[str, tuple[Resource, str]] = {
     "break-glass": (codes.EMERGENCY_OVERRIDE, "opened for an emergency, as the purpose of use says"),
 }
 
+# Client, user, where the user works, and who decided.
+_ALL_AGENTS = 4
+
 # Beyond this, patients of one decision share an event.
 _MOST_PATIENTS = 50
 
@@ -43,7 +46,7 @@ def _event(decision: Decision, patient: str, occurrence: Occurrence, settings: A
     principal = occurrence.access.principal
     found = _agents(principal, occurrence, settings)
     made: Resource = {"resourceType": "AuditEvent"}
-    is_whole = len(found) == 4 and bool(occurrence.request.peer)  # noqa: PLR2004 - client, user, organization, server
+    is_whole = len(found) == _ALL_AGENTS and bool(occurrence.request.peer)
     if decision.reason == "consent" and decision.consents and patient and is_whole:
         made["meta"] = {"profile": [_CONSENT_PROFILE]}
     site = {"site": settings.site} if settings.site else {}

@@ -79,7 +79,7 @@ KINDS: Mapping[tuple[str, str], Kind] = {
         asked=asked.published,
     ),
     ("ITI-106", "operation"): Kind(
-        "Create", "ITI-106", "Generate Metadata", f"{_MHD}.GenerateMetadata.Audit.Recipient"
+        "Create", "ITI-106", "Generate Metadata", f"{_MHD}.GenerateMetadata.Audit.Recipient", body="none"
     ),
     ("ITI-83", "operation"): Kind(
         "Query",
