@@ -12,6 +12,7 @@ import sys
 from argparse import ArgumentParser
 
 from app.capability import MissingDefinitionError
+from app.commands.audit import AUDIT
 from app.commands.clients import CLIENTS
 from app.commands.command import Command, given
 from app.commands.consent import CONSENT
@@ -29,7 +30,7 @@ from app.security.configuration import AuthorizationError
 from app.settings import SettingError, load
 from app.store.managed import MongodUnavailableError
 
-COMMANDS: tuple[Command, ...] = (SERVE, SETTINGS, WITHDRAW, REINDEX, PATIENTS, CONSENT, CLIENTS)
+COMMANDS: tuple[Command, ...] = (SERVE, SETTINGS, WITHDRAW, REINDEX, PATIENTS, CONSENT, CLIENTS, AUDIT)
 
 # Each is one sentence for the operator.
 REFUSALS = (

@@ -7,6 +7,7 @@ from argparse import Namespace
 from getpass import getuser
 
 from app.commands.command import Command, on_database
+from app.commands.told import tell
 from app.fhir.outcome import FhirError
 from app.iua import commands
 from app.iua.private_file import signed
@@ -29,6 +30,7 @@ def run(settings: Settings, options: Namespace) -> int:
         async with running(settings) as context:
             async for line in commands.run(options, Administration(context, own_authorities(settings))):
                 print(line)
+            await tell(settings, context, f"clients {options.action}")
         log.info("clients", extra={"fields": {"action": options.action, "by": getuser()}})
 
     return on_database(settings, work)

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from getpass import getuser
 
 from app.commands.command import Command, add_data, on_database
+from app.commands.told import tell
 from app.main import running
 from app.privacy.commands import deny, lift, listed
 from app.rest.log import configure, log
@@ -44,6 +45,7 @@ def run(settings: Settings, options: Namespace) -> int:
         async with running(settings) as context:
             for line in await _done(options, context):
                 print(line)
+            await tell(settings, context, f"consent {options.action}", _named(options), reason=_reason(options))
 
     return on_database(settings, work)
 
@@ -59,6 +61,17 @@ async def _done(options: Namespace, context: Context) -> list[str]:
     fields = {"action": options.action, "consent": name, "reason": options.reason, "by": getuser()}
     log.info("consent", extra={"fields": fields})
     return [f"{name} {'lifted' if options.action == 'lift' else 'denies access'}"]
+
+
+def _named(options: Namespace) -> list[str]:
+    """Return the patient or the Consent that the command names."""
+    if consent := getattr(options, "consent", ""):
+        return [consent if "/" in consent else f"Consent/{consent}"]
+    return [patient] if (patient := getattr(options, "patient", "")) else []
+
+
+def _reason(options: Namespace) -> str:
+    return str(getattr(options, "reason", ""))
 
 
 CONSENT = Command(

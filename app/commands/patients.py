@@ -6,6 +6,7 @@ from argparse import Namespace
 from getpass import getuser
 
 from app.commands.command import Command, on_database
+from app.commands.told import tell
 from app.main import running
 from app.patient import commands
 from app.rest.log import configure, log
@@ -22,7 +23,9 @@ def run(settings: Settings, options: Namespace) -> int:
         async with running(settings) as context:
             async for line in commands.run(options, context):
                 print(line)
-        by = getattr(options, "author", getuser())
+            by = getattr(options, "author", getuser())
+            names = getattr(options, "records", None) or [getattr(options, "record", "")]
+            await tell(settings, context, f"patients {options.action}", filter(None, names), by=by)
         log.info("patients", extra={"fields": {"action": options.action, "by": by}})
 
     return on_database(settings, work)

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from getpass import getuser
 
 from app.commands.command import Command, add_data, on_database
+from app.commands.told import tell
 from app.document.withdrawal import Withdrawn, withdraw
 from app.main import running
 from app.rest.log import configure, log
@@ -32,6 +33,7 @@ def run(settings: Settings, options: Namespace) -> int:
     async def work(settings: Settings) -> None:
         async with running(settings) as context:
             for one in await withdraw(options.document, context, is_deleted=options.delete):
+                await tell(settings, context, "withdraw", (one.name, *one.changed), reason=options.reason)
                 _tell(one, options)
 
     return on_database(settings, work)
