@@ -8,7 +8,6 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from app.iua.client_keys import ClientKeys
-from app.iua.revoked import Revoked
 from app.iua.signing_keys import SigningKeys
 from app.store.turns import Turns
 
@@ -32,7 +31,6 @@ class Authority:
         has_secrets: shared secrets are taken from every client that has one: for trials.
         keys: what signs.
         client_keys: what clients sign with.
-        revoked: what is not good any more before its time.
         turns: in which secrets of one owner are compared.
     """
 
@@ -45,7 +43,6 @@ class Authority:
     has_secrets: bool = False
     keys: SigningKeys = field(default_factory=lambda: SigningKeys(90))
     client_keys: ClientKeys = field(default_factory=ClientKeys)
-    revoked: Revoked = field(default_factory=Revoked)
     turns: Turns = field(default_factory=Turns)
 
     @property

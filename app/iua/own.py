@@ -15,7 +15,7 @@ from joserfc.jwk import Key
 from app.iua.access_token import claims_now
 from app.iua.authority import Authority, issuer_of
 from app.iua.client_keys import ClientKeys
-from app.iua.revoked import Revoked, names_of
+from app.iua.revoked import is_revoked, names_of
 from app.iua.signing_keys import SigningKeys
 from app.security.keys import PUBLIC, select
 from app.security.scope import ALLOWED
@@ -47,7 +47,7 @@ def authorities(given: Given) -> tuple[Authority, ...]:
     Raises:
         KeyFileError: the file of the signing keys cannot be used.
     """
-    keys, client_keys, revoked = SigningKeys(given.key_days, given.key_file), ClientKeys(), Revoked()
+    keys, client_keys = SigningKeys(given.key_days, given.key_file), ClientKeys()
     return tuple(
         Authority(
             issuer_of(given.issuer, given.base_url, tenant),
@@ -59,7 +59,6 @@ def authorities(given: Given) -> tuple[Authority, ...]:
             given.has_secrets,
             keys,
             client_keys,
-            revoked,
         )
         for tenant in ("", *given.tenants)
     )
@@ -108,6 +107,6 @@ class _Bearers:
         return await claims_now(token, self.authority, self.store, self.now())
 
     async def is_revoked(self, claims: Mapping[str, Any]) -> bool:
-        """Tell whether a JWT was taken back; what happened in the last two seconds may not be known yet."""
+        """Tell whether a JWT was taken back; who verifies remembers the answer for a while."""
         names = names_of(str(claims.get("jti", "")), self.authority.tenant, str(claims.get("client_id", "")))
-        return await self.authority.revoked.has_any(self.store, names, self.now())
+        return await is_revoked(self.store, names)

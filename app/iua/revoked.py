@@ -1,8 +1,7 @@
 """Tokens that are not good any more before their time: one by one, by what they come from, or by their client.
 
 A token's `jti` begins with the name of its family: what came from one authorization. A mark for a family, for a token
-or for a client says that they are revoked; who looks finds it in the database, so no worker misses it. The resource
-server asks for every request, so for it the few marks are read every few seconds instead.
+or for a client says that they are revoked; who looks finds it in the database, so no worker misses it.
 
 Spec: IUA-58, IUA-83; RFC 7009.
 """
@@ -14,24 +13,8 @@ from datetime import datetime, timedelta
 
 from app.store.authority import REVOKED, AuthorityStore
 
-READ_EVERY = timedelta(seconds=2)
-
-# Longer than any access token lives, and than any refresh token of any setting.
-MATTERS_TO_ACCESS, MATTERS = timedelta(hours=2), timedelta(days=91)
-
-
-class Revoked:
-    """Knows the marks, as they were a moment ago."""
-
-    def __init__(self) -> None:
-        self._marks: frozenset[str] = frozenset()
-        self._read_at: datetime | None = None
-
-    async def has_any(self, store: AuthorityStore, names: Collection[str], now: datetime) -> bool:
-        """Whether one of `names` is marked, as far as was known two seconds ago."""
-        if self._read_at is None or not self._read_at <= now < self._read_at + READ_EVERY:
-            self._marks, self._read_at = frozenset(await store.names_since(REVOKED, now - MATTERS_TO_ACCESS)), now
-        return not self._marks.isdisjoint(names)
+# Longer than any refresh token of any setting.
+MATTERS = timedelta(days=91)
 
 
 async def is_revoked(store: AuthorityStore, names: Collection[str]) -> bool:
@@ -41,7 +24,7 @@ async def is_revoked(store: AuthorityStore, names: Collection[str]) -> bool:
 
 async def revoke(store: AuthorityStore, name: str, now: datetime) -> None:
     """Mark a family, or a token."""
-    await store.keep(REVOKED, {"_id": name, "at": now, "forget": now + MATTERS})
+    await store.keep(REVOKED, {"_id": name, "forget": now + MATTERS})
 
 
 def family_of(token_id: str) -> str:

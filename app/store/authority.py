@@ -53,13 +53,7 @@ class AuthorityStore:
 
     async def names(self, collection: str, among: Collection[str]) -> set[str]:
         """Return those of `among` that name a document."""
-        return await self._names(collection, {"_id": {"$in": list(among)}})
-
-    async def names_since(self, collection: str, since: datetime) -> set[str]:
-        """Return the names of the documents that came `at` a time after `since`."""
-        return await self._names(collection, {"at": {"$gt": since}})
-
-    async def _names(self, collection: str, asked: Document) -> set[str]:
+        asked = {"_id": {"$in": list(among)}}
         with failures_told():
             return {one["_id"] for one in await self._database[collection].find(asked, {"_id": 1}).to_list(None)}
 
