@@ -14,6 +14,8 @@ from app.settings import Settings
 READY_WITHIN_S = 120.0
 _POLL_S = 0.05
 
+Wrap = Callable[[socket.socket], socket.socket]
+
 # Asked of the server itself. `Host` is its own business, and a certificate for 127.0.0.1 is nobody's.
 _QUESTION = b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
@@ -24,8 +26,8 @@ def announce(settings: Settings) -> None:
     if settings.example_data:
         lines += [f"\n{title}:\n{command}" for title, command in tour_of(settings.url)]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
-    is_tls = bool(settings.tls_certificate)
-    arguments = (lambda: _answers(host, settings.port, is_tls=is_tls), "\n".join(lines))
+    wrap = _wrapping(settings)
+    arguments = (lambda: _answers(host, settings.port, wrap), "\n".join(lines))
     threading.Thread(target=_print_when, args=arguments, daemon=True).start()
 
 
@@ -38,13 +40,11 @@ def _print_when(condition: Callable[[], bool], text: str) -> None:
         time.sleep(_POLL_S)
 
 
-def _answers(host: str, port: int, *, is_tls: bool) -> bool:
-    """Whether the server is ready; with a certificate of the caller demanded, whether it listens at all."""
+def _answers(host: str, port: int, wrap: Wrap | None) -> bool:
+    """Whether the server is ready; where it asks for a certificate that we have not, whether it takes connections."""
     try:
         with socket.create_connection((host, port), timeout=5) as plain:
-            return _is_ready(_unverified().wrap_socket(plain) if is_tls else plain)
-    except ssl.SSLError:
-        return True
+            return wrap is None or _is_ready(wrap(plain))
     except OSError:
         return False
 
@@ -54,7 +54,12 @@ def _is_ready(connection: socket.socket) -> bool:
     return b" 200 " in connection.recv(64)
 
 
-def _unverified() -> ssl.SSLContext:
+def _wrapping(settings: Settings) -> Wrap | None:
+    """Return what makes a connection that can be asked; None when there is no such thing."""
+    if settings.tls_certificate is None:
+        return lambda plain: plain
+    if settings.tls_client_ca and settings.tls_client_certificate == "required":
+        return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
+    return context.wrap_socket

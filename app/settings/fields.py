@@ -23,7 +23,8 @@ class Settings(Authority):
     def url(self) -> str:
         """The public `[base]`, without a slash at the end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.base_url.rstrip("/") or f"http://{host}:{self.port}/fhir"
+        scheme = "https" if self.tls_certificate else "http"
+        return self.base_url.rstrip("/") or f"{scheme}://{host}:{self.port}/fhir"
 
     @property
     def signing_key(self) -> str:
