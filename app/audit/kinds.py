@@ -111,6 +111,7 @@ KINDS: Mapping[tuple[str, str], Kind] = {
         is_closed=True,
     ),
     ("ITI-81", "search-type"): Kind("Query", *_ITI81, asked=asked.patients_of_log),
+    ("ITI-81", "operation"): Kind("Query", *_ITI81, asked=asked.patients_of_search),
     ("ITI-81", "read"): Kind("Read", *_ITI81, asked=asked.record),
 }
 
