@@ -15,7 +15,8 @@ from app.document.staging import whole_resource
 from app.document.submission import require_subject
 from app.document.vocabulary import MHD, STRUCTURE_DEFINITION
 from app.fhir.resource import fill_in_base
-from app.interaction import if_none_exist, version_headers
+from app.interaction import about_record, if_none_exist, version_headers
+from app.security.entries import require_own
 from app.store.resources import Kept
 from app.transaction import Context, FhirJson, RequestMessage, ResponseMessage, Transaction, create
 
@@ -34,6 +35,7 @@ async def simplified_publish(message: RequestMessage, context: Context) -> Respo
         FhirError: 400 for what is malformed, breaks the profile or cannot be resolved; 422 for what breaks a rule of
             Document Sharing; 409 for a uniqueId that is in use; 412 when `If-None-Exist` names several.
     """
+    require_own(message.access, [message.resource or {}], context.base_url)
     document, binary = parted(admissible_document(message.resource, context))
     document = await whole_resource(document, message, context)
     submission = derived_submission(document, binary, context, "DocumentReference.content[0].attachment")
@@ -53,7 +55,8 @@ async def simplified_publish(message: RequestMessage, context: Context) -> Respo
 def _answer(status: int, kept: Kept, context: Context) -> ResponseMessage:
     location = f"DocumentReference/{kept.id}/_history/{kept.version}"
     headers = version_headers(kept) | {"Location": location}
-    return ResponseMessage(status, FhirJson(fill_in_base(kept.json, context.base_url)), headers)
+    body = FhirJson(fill_in_base(kept.json, context.base_url))
+    return ResponseMessage(status, body, headers, about_record(kept))
 
 
 ITI105 = Transaction(

@@ -15,7 +15,9 @@ from app.document.staging import with_whole_resources
 from app.document.submission import require_option
 from app.document.vocabulary import MHD
 from app.fhir.bundle import transaction_response
-from app.transaction import Context, Option, RequestMessage, ResponseMessage, Transaction, transaction
+from app.interaction import patient_of, versioned
+from app.security.entries import require_entries
+from app.transaction import About, Context, Option, RequestMessage, ResponseMessage, Transaction, transaction
 
 
 async def provide_document_bundle(message: RequestMessage, context: Context) -> ResponseMessage:
@@ -30,9 +32,11 @@ async def provide_document_bundle(message: RequestMessage, context: Context) -> 
     Raises:
         FhirError: 400 for what is malformed, breaks its profile or cannot be resolved; 422 for what breaks a rule
             of Document Sharing; 409 for an identifier that is in use; 412 for a condition that is not met. With the
-            switch `validation_status` 400 for the former two as well (MHD-ERR-06).
+            switch `validation_status` 400 for the former two as well (MHD-ERR-06). 403 or 401 for an entry that the
+            caller may not write.
     """
     bundle = require_transaction_bundle(message.resource)
+    require_entries(message.access, ITI65.code, bundle, context.base_url)
     level = claimed_level(bundle)
     submission = submission_of(admissible(bundle, level, context), level)
     with statuses(context.switches):
@@ -42,7 +46,9 @@ async def provide_document_bundle(message: RequestMessage, context: Context) -> 
     is_shown = "return=representation" in message.headers.get("prefer", "")
     written = publication.written(kept, submission.entries, context.base_url, is_shown=is_shown)
     base_url = context.base_url if context.switches.location_style == "absolute" else ""
-    return ResponseMessage(200, transaction_response(base_url, written))
+    name = publication.names[submission.submission_set.index]
+    about = About(patient_of(publication.created(name)), (versioned(kept[name]),))
+    return ResponseMessage(200, transaction_response(base_url, written), about=about)
 
 
 STATEMENT = f"{MHD}/CapabilityStatement/IHE.MHD.DocumentRecipient"

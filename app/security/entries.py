@@ -67,6 +67,15 @@ def require_own(access: Access, resources: Iterable[Resource], base_url: str) ->
             raise Withholding(access).foreign()
 
 
+def require_compartment(access: Access, patient: str) -> None:
+    """Look at a question for what belongs to one patient, by id.
+
+    Raises:
+        RefusedError: `forbidden` (403, 401) when the caller is bound to another one.
+    """
+    Withholding(access).asked([(f"Patient/{patient}",)])
+
+
 def _scopes(bundle: Resource) -> Iterator[str]:
     """Yield what each entry needs; what is no entry is refused by whoever reads it."""
     for entry in _entries(bundle):

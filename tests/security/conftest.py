@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from app.fhir.resource import Resource
 from app.main import create_app
 from app.settings import Settings
 from tests.conftest import BASE_URL, PROJECT
-from tests.mhd.documents import fhir_document
 from tests.patients import DOMAINS, KATARINA
 from tests.security.issuing import (
     CURVES,
@@ -32,7 +31,9 @@ from tests.security.issuing import (
     Servers,
     bearer,
 )
-from tests.submissions import UNIQUE_ID, bundle, document_reference, entry, identifier, submission, submission_set, urn
+from tests.security.records import Records, stored
+from tests.security.submitted import fhir_submission, of_patient
+from tests.submissions import submission
 
 FILE = f"""
 [[issuer]]
@@ -152,24 +153,31 @@ async def known(guarded_client: httpx.AsyncClient) -> Known:
     return Known(patient, text["DocumentReference"], text["List"], text["Binary"], document["Bundle"])
 
 
-def fhir_submission() -> Resource:
-    """A submission of a FHIR document."""
-    document, reference, file = fhir_document(), urn(), urn()
-    master = identifier(UNIQUE_ID, document["identifier"]["value"])
-    described = document_reference(file, masterIdentifier=master)
-    described["content"][0]["attachment"]["contentType"] = "application/fhir+json"
-    return bundle(entry(submission_set(reference), urn()), entry(described, reference), entry(document, file))
-
-
-def of_patient(resource: Resource, patient: str) -> Resource:
-    """Return `resource` about that patient, where it is about `Patient/p1`."""
-    found: Resource = json.loads(json.dumps(resource).replace('"Patient/p1"', f'"Patient/{patient}"'))
-    return found
-
-
 async def _stored(client: httpx.AsyncClient, made: Resource, headers: dict[str, str]) -> dict[str, str]:
     """Publish; return the ids by type."""
     answer = await client.post("", json=made, headers=headers)
     assert answer.status_code == 200, answer.text
     urls = [one["response"]["location"].removeprefix(f"{BASE_URL}/").split("/") for one in answer.json()["entry"]]
     return {parts[0]: parts[1] for parts in urls}
+
+
+@pytest.fixture(scope="module")
+def again(guarded: Guarded, database_name: str, request: pytest.FixtureRequest) -> Iterator[Guarded]:
+    """Runs a guarded server over the database of the module, with other settings: `async with again(…) as client`."""
+    name = request.module.__name__.rpartition(".")[2]
+    with respx.mock(assert_all_called=False) as router:
+        Servers(router)
+        yield partial(guarded, mongodb_database=f"{database_name}_{name}", auth_smart_feed=True)
+
+
+@pytest.fixture(scope="module")
+async def asking(again: Guarded) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a guarded server over the database of the module."""
+    async with again() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+async def records(asking: httpx.AsyncClient) -> Records:
+    """Two people and their documents."""
+    return await stored(asking)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from app.fhir.resource import Resource
 from tests.mhd.documents import cda
 from tests.patients import KATARINA, NORTH
-from tests.security.conftest import Known, of_patient
+from tests.security.conftest import Known
+from tests.security.submitted import of_patient
 from tests.submissions import HELLO, binary, document_reference, identifier, oid, submission
 
 
