@@ -21,6 +21,10 @@ Mode = Literal["off", "static", "smart", "iua", "external"]
 Network = IPv4Network | IPv6Network
 
 
+# What may stand behind `Bearer`, generously: RFC 6750 section 2.1 has fewer characters.
+_TOKEN = re.compile(r"[!-~]+")
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """What a request brings to show who asks.
@@ -163,7 +167,7 @@ def bearer_token(values: Sequence[str]) -> str:
     if scheme.lower() != "bearer":
         raise login_required("`Authorization` was expected as `Bearer <token>`; other schemes are not understood.")
     token = token.strip(" ")
-    if not token or any(one <= " " or one > "~" for one in token):
+    if not _TOKEN.fullmatch(token):
         raise unusable("the Authorization header field holds no token")
     return token
 
