@@ -14,7 +14,7 @@ from app.fhir import packages as fhir_packages
 from app.fhir.packages import Packages
 from app.search.definitions import Definitions
 from app.store.managed import private_mongodb
-from tests.bench import auditing, inside, life, loading, writing
+from tests.bench import auditing, guarding, inside, life, loading, writing
 from tests.bench.ask import Client
 from tests.bench.data import LETTER, Extent, load
 from tests.bench.program import DATABASE, PROJECT, Program, bare, server
@@ -48,6 +48,9 @@ ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "first-page": lambda bench: [bench.reading.first_page()],
     "audit": lambda bench: list(
         auditing.rows(bench.mongodb_url, bench.folder, bench.extent, 80 if bench.options.quick else 160)
+    ),
+    "authorization": lambda bench: list(
+        guarding.rows(bench.mongodb_url, bench.folder, bench.extent, 80 if bench.options.quick else 160)
     ),
     "patient": lambda bench: [bench.reading.patient()],
     "read": lambda bench: [bench.reading.read(bench.record_id)],

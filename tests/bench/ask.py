@@ -32,13 +32,13 @@ class Client:
         """Return status and body of the answer to a FHIR `body`."""
         return self._one(_post(path, body))
 
-    def get_all(self, paths: Sequence[str], *, accept: str = FHIR, status: int = 200) -> None:
-        """Ask for all `paths`, as many at once as there are connections.
+    def get_all(self, paths: Sequence[str], *, accept: str = FHIR, status: int = 200, token: str = "") -> None:
+        """Ask for all `paths`, as many at once as there are connections; with a bearer token when there is one.
 
         Raises:
             RuntimeError: an answer has not the `status`.
         """
-        self._all([_get(path, accept) for path in paths], status)
+        self._all([_get(path, accept, token) for path in paths], status)
 
     def post_all(self, path: str, bodies: Iterable[bytes], *, status: int = 200) -> None:
         """Post all `bodies`, as many at once as there are connections."""
@@ -83,8 +83,9 @@ def _connected(port: int) -> socket.socket:
     return connection
 
 
-def _get(path: str, accept: str = FHIR) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: {accept}\r\n\r\n".encode()
+def _get(path: str, accept: str = FHIR, token: str = "") -> bytes:
+    shown = f"Authorization: Bearer {token}\r\n" if token else ""
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: {accept}\r\n{shown}\r\n".encode()
 
 
 def _post(path: str, body: bytes) -> bytes:
