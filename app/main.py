@@ -124,13 +124,11 @@ def add_authorization(app: FastAPI, settings: Settings, transactions: Sequence[T
     """
     scopes, mode, own = scopes_of(transactions), settings.authorization.mode, own_authorities(settings)
     add_authority(app, [each for one in own for each in iua.authorization_server(one, scopes)])
-    if mode not in ("smart", "iua"):
-        return
-    options = settings.authorization
+    options, find = settings.authorization, None
     others = [*options.entries.issuers, *read_entries(options.file, os.environ).issuers]
-    if own or others:
+    if (own or others) and mode in ("smart", "iua"):
         find = of_own(own[0], scopes) if own else TrustedMetadata(others[0].issuer).find
-        add_authority(app, iua.discovery(urlsplit(settings.url).path.rstrip("/"), find, is_iua=mode == "iua"))
+    add_authority(app, iua.discovery(urlsplit(settings.url).path.rstrip("/"), find, is_iua=mode == "iua"))
 
 
 def own_authorities(settings: Settings) -> tuple[Authority, ...]:

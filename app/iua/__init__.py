@@ -19,6 +19,10 @@ def authorization_server(authority: Authority, scopes: Sequence[str]) -> tuple[T
     return iti71(authority), iti102(authority), iti103(authority, scopes)
 
 
-def discovery(base_path: str, find: Find, *, is_iua: bool) -> tuple[Transaction, ...]:
-    """Return what stands below `[base]` about the authorization server that is trusted: SMART's document, and IUA's."""
-    return (smart(base_path, find), *((iti103_below_base(base_path, find),) if is_iua else ()))
+def discovery(base_path: str, find: Find | None, *, is_iua: bool) -> tuple[Transaction, ...]:
+    """Return what stands below `[base]` about the authorization server that is trusted: SMART's document, and IUA's.
+
+    Args:
+        find: None when none is trusted: then nothing is there, which everybody may know (IUA-06).
+    """
+    return smart(base_path, find), iti103_below_base(base_path, find if is_iua else None)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
+from app.fhir.outcome import FhirError
 from app.iua.access_token import JWT, OPAQUE
 from app.iua.authority import Authority
 from app.transaction import Context, Interaction, RequestMessage, ResponseMessage, Transaction
@@ -20,6 +21,9 @@ WELL_KNOWN = "/.well-known/oauth-authorization-server"
 
 # How the European guides name the format of IUA's tokens.
 EHDS_FORMAT = "ihe-jwt"
+
+# What everybody may read is no event.
+READ_BY_ALL = "capabilities"
 
 Metadata = dict[str, Any]
 
@@ -65,24 +69,31 @@ async def get_keys(authority: Authority, message: RequestMessage, context: Conte
     return ResponseMessage(200, await authority.keys.published(context.store.authority, context.now()))
 
 
-async def get_trusted_metadata(find: Find, message: RequestMessage, context: Context) -> ResponseMessage:
+async def get_trusted_metadata(find: Find | None, message: RequestMessage, context: Context) -> ResponseMessage:
     """Answer with the metadata of the authorization server that is trusted here (EHDS-10)."""
+    if find is None:
+        raise not_offered()
     return ResponseMessage(200, {**await find(), "access_token_format": EHDS_FORMAT})
+
+
+def not_offered() -> FhirError:
+    """Return the refusal where nothing is told."""
+    return FhirError("not-found", "No authorization server is described here.")
 
 
 def iti103(authority: Authority, scopes: Sequence[str]) -> Transaction:
     """Return the transaction as `authority` offers it."""
     own = partial(get_authorization_server_metadata, authority, scopes)
     return _transaction(
-        Interaction("operation", "GET", f"{WELL_KNOWN}{authority.path}", own),
-        Interaction("operation", "GET", f"{authority.path}/jwks.json", partial(get_keys, authority)),
+        Interaction(READ_BY_ALL, "GET", f"{WELL_KNOWN}{authority.path}", own),
+        Interaction(READ_BY_ALL, "GET", f"{authority.path}/jwks.json", partial(get_keys, authority)),
     )
 
 
-def iti103_below_base(base_path: str, find: Find) -> Transaction:
+def iti103_below_base(base_path: str, find: Find | None) -> Transaction:
     """Return the transaction as it is offered below `[base]`."""
     return _transaction(
-        Interaction("operation", "GET", f"{base_path}{WELL_KNOWN}", partial(get_trusted_metadata, find))
+        Interaction(READ_BY_ALL, "GET", f"{base_path}{WELL_KNOWN}", partial(get_trusted_metadata, find))
     )
 
 

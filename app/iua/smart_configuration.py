@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from app.iua.iti103_get_authorization_server_metadata import Find, Metadata
+from app.iua.iti103_get_authorization_server_metadata import READ_BY_ALL, Find, Metadata, not_offered
 from app.transaction import Context, Interaction, RequestMessage, ResponseMessage, Transaction
 
 # Members that mean the same there and here.
@@ -46,12 +46,14 @@ def _capabilities(metadata: Metadata) -> list[str]:
     return [*is_launched, *is_asymmetric, *scopes]
 
 
-async def get_smart_configuration(find: Find, message: RequestMessage, context: Context) -> ResponseMessage:
+async def get_smart_configuration(find: Find | None, message: RequestMessage, context: Context) -> ResponseMessage:
     """Answer with SMART's document of the authorization server that is trusted here."""
+    if find is None:
+        raise not_offered()
     return ResponseMessage(200, smart_configuration(await find()))
 
 
-def smart(base_path: str, find: Find) -> Transaction:
+def smart(base_path: str, find: Find | None) -> Transaction:
     """Return the transaction, which has no number of IHE's."""
     path = f"{base_path}/.well-known/smart-configuration"
     return Transaction(
@@ -59,5 +61,5 @@ def smart(base_path: str, find: Find) -> Transaction:
         name="SMART configuration",
         client="",
         server="",
-        interactions=(Interaction("operation", "GET", path, partial(get_smart_configuration, find)),),
+        interactions=(Interaction(READ_BY_ALL, "GET", path, partial(get_smart_configuration, find)),),
     )
