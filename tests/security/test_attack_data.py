@@ -74,6 +74,7 @@ async def filed(asking: Attacker, records: Records) -> tuple[httpx.Response, htt
     async def filing(member: str) -> httpx.Response:
         made = of_patient(submission(), records.kat)
         made["entry"].append(entry(folder(records.kat, f"DocumentReference/{member}"), urn()))
+        made["entry"][0]["resource"]["entry"].append({"item": {"reference": made["entry"][-1]["fullUrl"]}})
         return await asking.post("", made)
 
     return await filing(records.his), await filing(NOBODY)
@@ -84,7 +85,9 @@ async def changed_folder(asking: Attacker, records: Records) -> tuple[httpx.Resp
 
     async def putting(name: str) -> httpx.Response:
         made = of_patient(submission(), records.kat)
-        made["entry"].append(entry(folder(records.kat) | {"id": name}, urn(), "PUT", f"List/{name}"))
+        made["entry"].append(
+            entry(folder(records.kat, made["entry"][1]["fullUrl"]) | {"id": name}, urn(), "PUT", f"List/{name}")
+        )
         return await asking.post("", made)
 
     return await putting(records.his_folder), await putting(NOBODY)
@@ -135,8 +138,9 @@ async def logical_subject(asking: Attacker, records: Records) -> tuple[httpx.Res
 
     async def about(number: str) -> httpx.Response:
         subject = {"identifier": {"system": NORTH, "value": number}}
-        made = submission(subject=subject)
-        made["entry"][0]["resource"]["subject"] = subject
+        made = submission()
+        for one in made["entry"][:2]:
+            one["resource"]["subject"] = subject
         return await asking.post("", made)
 
     return await about("N-2044"), await about("N-0000")
@@ -189,46 +193,44 @@ async def generated_by_url(asking: Attacker, records: Records) -> tuple[httpx.Re
     return await generating(records.his_binary), await generating(NOBODY)
 
 
-def simplified(patient: str, url: str = "") -> Resource:
+def simplified(patient: str) -> Resource:
     """What ITI-105 takes."""
-    made = document_reference(url, **document(oid()))
+    made = document_reference("", **document(oid()))
     attachment = made["content"][0]["attachment"]
-    if not url:
-        del attachment["url"]
-        attachment["data"] = base64.b64encode(b"hello").decode()
+    del attachment["url"]
+    attachment["data"] = base64.b64encode(b"hello").decode()
     return of_patient(made, patient)
 
 
-ATTACKS: dict[str, Attack] = {
-    one.__name__: one
-    for one in (
-        related,
-        listed,
-        filed,
-        changed_folder,
-        patched,
-        patient_read,
-        conditional_subject,
-        logical_subject,
-        new_patient,
-        conditional_create,
-        generated,
-        generated_by_url,
-    )
+# Attack -> the issue code of its answer.
+ATTACKS: dict[Attack, str] = {
+    related: "not-found",
+    listed: "not-found",
+    filed: "not-found",
+    changed_folder: "not-found",
+    patched: "not-found",
+    patient_read: "not-found",
+    conditional_subject: "not-found",
+    logical_subject: "not-found",
+    new_patient: "forbidden",
+    conditional_create: "forbidden",
+    generated: "not-found",
+    generated_by_url: "required",
 }
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("name", ATTACKS)
-async def test_attack_by_writing(asking: httpx.AsyncClient, records: Records, name: str, dialect: str) -> None:
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda one: one.__name__)
+async def test_attack_by_writing(asking: httpx.AsyncClient, records: Records, attack: Attack, dialect: str) -> None:
     """MHD-SEC-04, MHD-SEC-05, MHD-67-37, EHDS-22, IUA-23, IUA-30, MHD-65-59: refused, as for what is not there, and
     nothing is changed."""
     before = await state(asking)
     attacker = Attacker(asking, bound(DIALECTS[dialect][0], records.kat))
 
-    answer, nothing = await ATTACKS[name](attacker, records)
+    answer, nothing = await attack(attacker, records)
 
     assert 400 <= answer.status_code < 500, answer.text
+    assert answer.json()["issue"][0]["code"] == ATTACKS[attack]
     assert answer.status_code == nothing.status_code
     assert said(answer, records) == said(nothing, records)
     assert await state(asking) == before
@@ -325,3 +327,14 @@ async def test_chains_tell_nothing(asking: httpx.AsyncClient, records: Records, 
 
     assert found(answer) == []
     assert answer.json()["total"] == 0
+
+
+async def test_condition_finds_nothing_of_others(asking: httpx.AsyncClient, records: Records) -> None:
+    """MHD-SEC-04: for If-None-Exist another's document is not there: the own one is created, as it would be anyhow."""
+    attacker = Attacker(asking, bound(IUA, records.kat))
+    condition = f"identifier={records.numbers['his']}"
+
+    answer = await attacker.post("DocumentReference", simplified(records.kat), if_none_exist=condition)
+
+    assert answer.status_code == 201
+    assert answer.json()["subject"]["reference"] == f"Patient/{records.kat}"
