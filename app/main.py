@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from app import __version__, audit, conformance, iua, mhd, pdqm, pixm, privacy
 from app.audit.iti20_record_audit_event import taking_batches
 from app.audit.recording import Connections, recording
-from app.capability import NAME, capabilities, require_definitions
+from app.capability import NAME, Deployment, capabilities, require_definitions
 from app.document.value_sets import load as load_value_sets
 from app.domains import Domains
 from app.domains import load as load_domains
@@ -106,10 +106,12 @@ def create_app(
 
     app = FastAPI(title=NAME, version=__version__, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     on = offered(transactions, settings.switches)
-    served = (*on, capabilities(on))
+    told = Deployment(bool(settings.cors_origins), settings.ehds, settings.content_guides)
+    served = (*on, capabilities(on, told))
     add_framework_errors(app)
     add_health(app)
-    add_pages(app, settings.url, served, settings.profiles_dir, with_examples=settings.example_data)
+    mode = settings.authorization.mode
+    add_pages(app, settings.url, served, settings.profiles_dir, mode, with_examples=settings.example_data)
     add_authorization(app, settings, on)
     front = front_of(settings)
     add_fhir(app, served, front)

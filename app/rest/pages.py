@@ -23,6 +23,7 @@ from app.fhir.media_type import JSON
 from app.fhir.resource import Resource, to_json
 from app.rest.media import to_json_for_people
 from app.rest.openapi import Examples, openapi, read_examples, request_example, response_example, summary
+from app.security.guard import Mode
 from app.transaction import Interaction, Transaction
 
 HEADERS = {
@@ -52,16 +53,23 @@ class Pages:
     """The pages of one server; what they show of the profile packages is read when it is first asked for."""
 
     def __init__(
-        self, base_url: str, transactions: Sequence[Transaction], profiles: Path, tour: Sequence[tuple[str, str]]
+        self,
+        base_url: str,
+        transactions: Sequence[Transaction],
+        profiles: Path,
+        tour: Sequence[tuple[str, str]],
+        security: str,
     ) -> None:
         self._base_url = base_url
+        self._security = security
         self._transactions = transactions
         self._profiles = profiles
         self._tour = tour
 
     async def start(self, http: Request) -> Response:
         """Answer `/`."""
-        return _page(NAME, "\n".join(_start(self._base_url, self._transactions, self._tour)))
+        lines = [*_start(self._base_url, self._transactions, self._tour), f"<p>{escape(self._security)}</p>"]
+        return _page(NAME, "\n".join(lines))
 
     async def docs(self, http: Request) -> Response:
         """Answer `/docs`."""
@@ -78,7 +86,13 @@ class Pages:
 
 
 def add_pages(
-    app: FastAPI, base_url: str, transactions: Sequence[Transaction], profiles: Path, *, with_examples: bool
+    app: FastAPI,
+    base_url: str,
+    transactions: Sequence[Transaction],
+    profiles: Path,
+    mode: Mode,
+    *,
+    with_examples: bool,
 ) -> None:
     """Serve the pages; they are found before anything below `[base]`.
 
@@ -87,9 +101,10 @@ def add_pages(
         base_url: public `[base]`.
         transactions: what is served.
         profiles: the folder of the profile packages, whose examples are shown.
+        mode: how it is found out who asks; told on the first page.
         with_examples: whether the example data are there, so that the requests of the tour work.
     """
-    pages = Pages(base_url, transactions, profiles, tour_of(base_url) if with_examples else ())
+    pages = Pages(base_url, transactions, profiles, tour_of(base_url) if with_examples else (), SECURITY[mode])
     app.router.routes += [
         Route("/", pages.start, name="start"),
         Route("/docs", pages.docs, name="docs"),
@@ -134,7 +149,6 @@ def _start(base_url: str, transactions: Sequence[Transaction], tour: Sequence[tu
     yield "</table><h2>First requests</h2>"
     for title, command in tour or _first_requests(base_url, transactions):
         yield f"<p>{escape(title)}</p><pre>{escape(command)}</pre>"
-    yield f"<p>{escape(SECURITY)}</p>"
 
 
 def _docs(base_url: str, transactions: Sequence[Transaction], examples: Examples) -> Iterator[str]:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from app.settings.shape import Group
+from app.settings.shape import Group, Texts
 
 PROFILES = Path(__file__).resolve().parents[2] / "profiles"
 
@@ -40,6 +40,11 @@ class Serving(Group):
     data_dir: Path = Field(Path("data"), description="folder of the private mongod")
     profiles_dir: Path = Field(PROFILES, description="folder of the profile packages")
     example_data: bool = Field(True, description="load fictitious patients and documents at the start")
+
+    ehds: bool = Field(False, description="declare the actors of the EU Health Data API in the CapabilityStatement")
+    content_guides: Texts = Field(
+        (), description="canonical URLs of content guides whose documents are here, by commas, for the same"
+    )
 
     max_body_bytes: int = Field(
         1_610_612_736, ge=1024, description="largest request body", json_schema_extra={"unit": "bytes"}
