@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.audit.log_query import IDENTIFIED, identified, on_record
+from app.audit.log_query import IDENTIFIED, UNTOLD, identified, on_record
 from app.audit.person_log import read_access_log
 from app.fhir.outcome import FhirError
 from app.interaction import query_of, read_resource, search_resources
@@ -76,7 +76,7 @@ async def log_query(message: RequestMessage, context: Context) -> Query:
     plain = tuple(pair for pair in message.query if pair[0] not in IDENTIFIED)
     within = await identified([pair for pair in message.query if pair[0] in IDENTIFIED], context)
     paging = Paging(context.paging.key, default_count=DEFAULT_COUNT, max_count=MAX_COUNT)
-    query = query_of(replace(message, query=plain), context, "AuditEvent", Scope(within=within), paging)
+    query = query_of(replace(message, query=plain), context, "AuditEvent", Scope(within=within, without=UNTOLD), paging)
     known = {*query.applied}
     applied = tuple(pair for pair in message.query if pair in known or (pair[0] in IDENTIFIED and pair[1]))
     return on_record(replace(query, applied=applied))

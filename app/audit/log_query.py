@@ -31,6 +31,9 @@ IDENTIFIED = {
 RECORDED = "_recorded"
 NEWEST = (Sort(RECORDED, "date", descending=True),)
 
+# The texts of codings are not among the terms of an event: its codes are the same everywhere.
+UNTOLD = ("type:text", "subtype:text", "entity-type:text", "entity-role:text", "agent-role:text")
+
 _MOST = 200
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from html import escape
 
 from app.audit import codes
-from app.audit.log_query import on_record
+from app.audit.log_query import UNTOLD, on_record
 from app.fhir.media_type import wants_html
 from app.fhir.resource import Resource, parse_json
 from app.interaction import query_of, search_resources
@@ -115,7 +115,7 @@ def _query(message: RequestMessage, context: Context, record_id: str) -> Query:
     path = f"Patient/{record_id}/$access-log"
     paging = Paging(context.paging.key, default_count=DEFAULT_COUNT, max_count=MAX_COUNT)
     plain = replace(message, query=tuple(pair for pair in message.query if pair[0] != "patient"))
-    query = on_record(query_of(plain, context, "AuditEvent", Scope(path), paging))
+    query = on_record(query_of(plain, context, "AuditEvent", Scope(path, without=UNTOLD), paging))
     return replace(query, criterion=all_of([of_patient, query.criterion]))
 
 

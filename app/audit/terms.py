@@ -64,6 +64,10 @@ def terms_of(event: Resource, known: Mapping[str, Sequence[str]]) -> Terms:
         "source:target": _targets(observer),
         "patient:target": [*_targets(patients), *_known(patients, known)],
     }
+    if meta := event.get("meta"):
+        terms |= _of_meta(meta)
+    if "language" in event:
+        terms["_language"] = _plain([event["language"]])
     return {name: found for name, found in terms.items() if found}
 
 
@@ -140,6 +144,21 @@ def _code(system: str, code: str | None) -> list[Any]:
 
 def _plain(values: Iterable[str]) -> list[Any]:
     return list(dict.fromkeys(one for value in values for one in (value, f"|{value}")))
+
+
+def _of_meta(meta: Resource) -> Terms:
+    profiles, source = meta.get("profile", ()), meta.get("source")
+    return {
+        "_profile": list(_uris(tuple(profiles))),
+        "_source": list(_uris((source,))) if source else [],
+        "_tag": _codings(meta.get("tag", ())),
+        "_security": _codings(meta.get("security", ())),
+    }
+
+
+@lru_cache(maxsize=256)
+def _uris(uris: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(uri_type.index(_POLICY, list(uris))["policy"])
 
 
 def _policies(agents: Iterable[Resource]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""`python -m app audit verify`: are the audit events those that were kept, and all of them?"""
+"""`python -m app audit verify` tells whether the audit events are those that were kept, and all of them."""
 
 from __future__ import annotations
 
