@@ -8,6 +8,7 @@ Spec: IHE ITI TF-2:3.71.4.2; RFC 6749 4.1.1, 10.12; IUA-53 to IUA-56, IUA-60.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hmac import compare_digest
 from http.cookies import CookieError, SimpleCookie
 
@@ -58,15 +59,18 @@ async def _agreed(
     try:
         user = await _user(sent, authority, context)
     except OAuthError as error:
-        return refusal_page("Too many failures. Try again in a minute.", error.status)
+        return _alerting(refusal_page("Too many failures. Try again in a minute.", error.status), request)
     if user is None:
-        shown = _form(request, authority, told=WRONG, status=403)
-        about = About(principal=Principal(client=request.client.name, issuer=authority.issuer))
-        return ResponseMessage(shown.status, shown.body, shown.headers, about)
+        return _alerting(_form(request, authority, told=WRONG, status=403), request)
     format_ = FORMATS[request.parameters.get("requested_token_type", "")]
     given = authorization_of(context.new_id(), request.client, user, request.audience, request.scope, format_)
     code = await issue_code(request, given, authority, store, now)
     return _redirect(request.answer(code=code), authority)
+
+
+def _alerting(page: ResponseMessage, request: AuthorizationRequest) -> ResponseMessage:
+    """Return `page` as the refusal of somebody whom the client sent here."""
+    return replace(page, about=About(principal=Principal(client=request.client.name), is_refusal=True))
 
 
 async def _user(sent: dict[str, str], authority: Authority, context: Context) -> User | None:
@@ -86,7 +90,7 @@ def _form(request: AuthorizationRequest, authority: Authority, told: str = "", s
     token = new_secret()
     hidden = {**request.parameters, "csrf": token}
     page = login_page(request.client.name, request.scope, hidden, request.redirect_uri, told=told, status=status)
-    return ResponseMessage(page.status, page.body, {**page.headers, "Set-Cookie": _cookie(token, authority)})
+    return replace(page, headers={**page.headers, "Set-Cookie": _cookie(token, authority)})
 
 
 def _redirect(url: str, authority: Authority) -> ResponseMessage:

@@ -88,6 +88,7 @@ def clients() -> list[Client]:
         Client(
             "ward-server", scopes=("ITI-83",), secret=secret, takes_basic=True, redirect_uris=(CALLBACK, f"{CALLBACK}2")
         ),
+        Client("auditor", scopes=("ITI-81",), secret=secret, takes_basic=True),
         Client("index", scopes=("introspect",), secret=secret, takes_basic=True, resource=RS),
         Client(
             "other-rs",
