@@ -30,7 +30,7 @@ from app.security.access import Layer
 from app.security.decision import Decision
 from app.security.principal import Principal
 from app.security.rules import Codes
-from app.security.scope import Grant, granting
+from app.security.scope import ALLOWED, Grant, granting
 
 __all__ = ["Decision", "Policy", "Restriction"]
 
@@ -77,7 +77,9 @@ class Fit:
 def _opens(grants: Sequence[Grant], one: Grant) -> bool:
     """Tell whether `one` is, or is a part of, one of `grants`."""
     if one.transaction:
-        return any(grant.transaction == one.transaction for grant in grants)
+        allowed = ALLOWED[one.transaction]
+        is_named = any(grant.transaction == one.transaction for grant in grants)
+        return is_named or (bool(allowed) and all(granting(grants, "", each) for each in allowed))
     return any(granting(grants, "", f"{one.resource_type}.{right}") for right in one.rights)
 
 
