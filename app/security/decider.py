@@ -18,7 +18,7 @@ from app.security.policy import Policy, Restriction, restriction_layer
 from app.security.principal import Principal
 from app.security.refusal import denied
 from app.security.scope import Grant
-from app.security.scoped import READING, WRITING, Scopes
+from app.security.scoped import Scopes, opened
 
 # Requests that write; what is disclosed on the way is looked at where it happens.
 PUBLISHING = frozenset({"ITI-65", "ITI-104", "ITI-105", "ITI-106"})
@@ -65,28 +65,27 @@ class Decider:
         """
         if granted and not principal.patient and all(one.context == "patient" for one in granted):
             raise denied(principal, NO_PATIENT)
-        scopes = Scopes(principal, granted, self.definitions, self.base_url)
         publishes = transaction in PUBLISHING
+        scopes = Scopes(principal.grants, granted, bool(principal.patient), self.definitions, self.base_url)
+        found = opened(scopes, transaction, publishes=publishes)
         ids = await self.persons(principal.patient) if principal.patient else ()
         bound = of_person(ids) if principal.patient else None
-        by_scope = scopes.layer(READING | WRITING if publishes else READING)
-        layers = tuple(one for one in (bound, by_scope) if one and (one.sights or one is bound))
-        reaches = _reaches(bound, scopes.reaches())
+        layers = tuple(one for one in (bound, found.layer) if one and (one.sights or one is bound))
+        reaches = _reaches(bound, found.reaches)
         if transaction == FEED and "Patient" in reaches:
             raise denied(principal, NOT_FOR_ONE)
         patients = frozenset(f"Patient/{one}" for one in ids) if bound else None
         disclosure, decisions = await self._disclosure(principal, granted, transaction, patients)
-        shown = scopes.shown(transaction) if principal.grants else None
         return Access(
             principal=principal,
             layers=layers,
             disclosure=disclosure,
             is_publishing=publishes,
             reaches=reaches,
-            shown=shown,
+            shown=found.shown,
             patients=patients,
             refuses_others=self.refuses_others,
-            is_whole=not (layers or disclosure or reaches or shown),
+            is_whole=not (layers or disclosure or reaches or found.shown),
             decisions=decisions,
         )
 
