@@ -15,7 +15,6 @@ from app.security.policy import Restriction
 from app.store.change import Create, Update
 from app.transaction import Context
 
-_ACTS = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 _ROLES = "http://terminology.hl7.org/CodeSystem/v3-RoleClass"
 
 
@@ -74,7 +73,7 @@ def consent_of(patient: str, purposes: Sequence[str], actors: Sequence[str], now
         "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
         "patient": {"reference": patient},
         "dateTime": now,
-        "policyRule": {"coding": [{"system": _ACTS, "code": "OPTOUT"}]},
+        "policyRule": {"text": "The restriction of the patient"},
         "provision": provision,
     }
 
