@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
 from collections.abc import AsyncIterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,9 +17,11 @@ from pydantic import SecretStr
 
 from app.capability import MissingDefinitionError, require_definitions
 from app.fhir.packages import Packages
+from app.fhir.xml import from_xml
 from app.main import TRANSACTIONS, create_app
 from app.mhd import TRANSACTIONS as MHD
 from app.search.definitions import Definitions
+from app.security.guard import Mode, Open
 from app.settings import Settings
 from app.transaction import Transaction
 
@@ -41,6 +46,7 @@ async def statement_of(transactions: tuple[Transaction, ...], made: Settings) ->
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://test.example.org") as client,
     ):
+        client.app = app  # type: ignore[attr-defined]
         yield client
 
 
@@ -154,9 +160,10 @@ LIST = {
 
 @pytest.mark.parametrize(("resource_type", "expected"), [("DocumentReference", DOCUMENT_REFERENCE), ("List", LIST)])
 def test_search_parameters(statement: Statement, resource_type: str, expected: dict[str, str]) -> None:
-    """MHD-CS-06, MHD-CS-07: these parameters, with their types."""
+    """MHD-CS-06, MHD-CS-07: these parameters, with their types; whatever else works comes after them."""
     parameters = {one["name"]: one["type"] for one in resource(statement, resource_type)["searchParam"]}
-    assert parameters == expected
+    assert {name: parameters.get(name) for name in expected} == expected
+    assert set(list(parameters)[: len(expected)]) == set(expected)
 
 
 def test_search_parameters_have_definitions(statement: Statement) -> None:
@@ -179,6 +186,177 @@ def test_security_is_described(statement: Statement) -> None:
     security = statement["rest"][0]["security"]
     assert "ATNA" in security["description"]
     assert "service" not in security
+    assert security["cors"] is False
+
+
+FHIR_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+IHE_TYPES = "http://profiles.ihe.net/fhir/ihe.securityTypes/CodeSystem/securityTypes"
+
+
+@dataclasses.dataclass
+class Somebody(Open):
+    """A guard of another mode."""
+
+    mode: Mode = "off"
+
+
+@pytest.mark.parametrize(
+    ("mode", "coding", "words"),
+    [
+        ("off", None, "does not check who asks"),
+        ("external", None, "gateway in front"),
+        ("static", {"system": FHIR_SERVICE, "code": "OAuth"}, "bearer token"),
+        ("smart", {"system": FHIR_SERVICE, "code": "SMART-on-FHIR"}, "SMART scopes"),
+        ("iua", {"system": IHE_TYPES, "code": "IUA"}, "IHE IUA"),
+    ],
+)
+async def test_one_security_service(
+    mongodb_url: str, database_name: str, mode: Mode, coding: dict[str, str] | None, words: str
+) -> None:
+    """EHDS-05, IUA-04, IUA-05, PIXM-CAP-04: one concept with one coding by mode, none when it is off; the text is true."""
+    async for client in statement_of(TRANSACTIONS, settings(mongodb_url, database_name)):
+        state = client.app.state  # type: ignore[attr-defined]
+        state.context = dataclasses.replace(state.context, guard=Somebody(mode))
+        security = (await client.get("/fhir/metadata")).json()["rest"][0]["security"]
+    assert security.get("service") == ([{"coding": [coding]}] if coding else None)
+    assert words in security["description"]
+
+
+async def test_browser_clients_are_told(mongodb_url: str, database_name: str) -> None:
+    """EHDS-06: `security.cors` is true when there are browser clients."""
+    made = settings(mongodb_url, database_name).model_copy(update={"cors_origins": ("https://app.example.org",)})
+    async for client in statement_of(TRANSACTIONS, made):
+        assert (await client.get("/fhir/metadata")).json()["rest"][0]["security"]["cors"] is True
+
+
+@pytest.mark.parametrize(
+    ("query", "accept"),
+    [("", "application/fhir+json"), ("?_format=xml", ""), ("", "application/fhir+json; fhirVersion=4.0")],
+)
+async def test_three_ways_to_ask_for_the_statement(
+    client: httpx.AsyncClient, statement: Statement, packages: Packages, query: str, accept: str
+) -> None:
+    """EHDS-01: without a token, in both formats, with `fhirVersion`: 200, and the same types."""
+    answer = await client.get(f"/fhir/metadata{query}", headers={"Accept": accept} if accept else {})
+    found = from_xml(answer.content, packages.structures) if query else answer.json()
+    types = [one["type"] for one in found["rest"][0]["resource"]]
+    assert (answer.status_code, types) == (200, [one["type"] for one in statement["rest"][0]["resource"]])
+    assert {one.partition("+")[2] for one in found["format"]} == {"json", "xml"}
+
+
+EU = "http://hl7.eu/fhir/health-data-api/CapabilityStatement"
+PROVIDER = {f"{EU}/EEHRxF-DocumentAccessProvider", f"{EU}/document-access-provider-eu-api"}
+SUBMISSION = {
+    f"{EU}/EEHRxF-DocumentAccessProvider-SubmissionOption",
+    f"{EU}/document-access-provider-submission-option-eu-api",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "there", "absent"),
+    [
+        ({"ehds": True}, PROVIDER | SUBMISSION, set()),
+        ({"ehds": True, "simplified_publish": False}, PROVIDER, SUBMISSION),
+        ({}, set(), PROVIDER | SUBMISSION),
+    ],
+)
+async def test_actors_of_the_eu(
+    mongodb_url: str, database_name: str, changes: dict[str, bool], there: set[str], absent: set[str]
+) -> None:
+    """EHDS-02: each actor under both names, without those that are switched off; then POST is refused."""
+    made = settings(mongodb_url, database_name).model_copy(update=changes)
+    async for client in statement_of(TRANSACTIONS, made):
+        claims = set((await client.get("/fhir/metadata")).json()["instantiates"])
+        refused = await client.post("/fhir/DocumentReference", json={"resourceType": "DocumentReference"})
+    assert there <= claims
+    assert not absent & claims
+    assert not any(word in claim for claim in claims for word in ("Consumer", "consumer", "-DocumentPublisher"))
+    if changes.get("simplified_publish") is False:
+        assert refused.status_code == 405
+        assert refused.json()["resourceType"] == "OperationOutcome"
+
+
+async def test_guides_come_from_settings_and_packages(mongodb_url: str, database_name: str, tmp_path: Path) -> None:
+    """EHDS-03: two content guides by configuration; a loaded package of a third one adds it."""
+    two = ("http://hl7.eu/fhir/eps", "http://hl7.eu/fhir/laboratory")
+    made = settings(mongodb_url, database_name).model_copy(update={"content_guides": two})
+    profiles = tmp_path / "profiles"
+    shutil.copytree(made.profiles_dir, profiles)
+    package = profiles / "hl7.fhir.eu.imaging-1.0.0"
+    package.mkdir()
+    manifest = {"name": "hl7.fhir.eu.imaging", "version": "1.0.0", "canonical": "http://hl7.eu/fhir/imaging"}
+    (package / "package.json").write_text(json.dumps(manifest))
+    for folder, expected in ((made.profiles_dir, set(two)), (profiles, {*two, "http://hl7.eu/fhir/imaging"})):
+        async for client in statement_of(TRANSACTIONS, made.model_copy(update={"profiles_dir": folder})):
+            guides = (await client.get("/fhir/metadata")).json()["implementationGuide"]
+        assert {one for one in guides if one.startswith("http://hl7.eu/")} == expected
+        assert {
+            f"https://profiles.ihe.net/ITI/{one}/ImplementationGuide/ihe.iti.{one.lower()}"
+            for one in ("MHD", "PDQm", "PIXm")
+        } <= set(guides)
+
+
+async def test_profiles_of_the_eu(mongodb_url: str, database_name: str) -> None:
+    """EHDS-04: the EU's profiles under their known names, beside IHE's; what is returned need not claim them."""
+    made = settings(mongodb_url, database_name).model_copy(update={"ehds": True})
+    async for client in statement_of(TRANSACTIONS, made):
+        statement = (await client.get("/fhir/metadata")).json()
+        found = (await client.get("/fhir/Patient?_count=1")).json()
+    api = "http://hl7.eu/fhir/health-data-api/StructureDefinition"
+    assert {
+        f"{SD}/IHE.MHD.Minimal.DocumentReference",
+        f"{api}/EehrxfMhdDocumentReference",
+        f"{api}/document-reference-eu-api",
+    } <= set(resource(statement, "DocumentReference")["supportedProfile"])
+    assert {
+        "http://hl7.eu/fhir/base/StructureDefinition/patient-eu-core",
+        "https://profiles.ihe.net/ITI/PDQm/StructureDefinition/IHE.PDQm.Patient",
+    } <= set(resource(statement, "Patient")["supportedProfile"])
+    assert all("profile" not in entry["resource"].get("meta", {}) for entry in found.get("entry", ()))
+
+
+async def test_parameters_are_those_of_their_definitions(statement: Statement, definitions: Definitions) -> None:
+    """EHDS-07: every one of table 3 is there; type and definition are R4's, or the package's."""
+    listed = {one["name"]: one for one in resource(statement, "DocumentReference")["searchParam"]}
+    table = "_id patient type category creation date status identifier period format setting facility event"
+    assert set(table.split()) | {"security-label", "related", "_lastUpdated", "contenttype"} <= set(listed)
+    assert {"patient.identifier", "author.given", "author.family"} <= set(listed)
+    assert listed["date"]["definition"] == f"{R4}/DocumentReference-date"
+    for each in statement["rest"][0]["resource"]:
+        for one in each.get("searchParam", ()):
+            found = definitions.get(each["type"], one["name"].partition(":")[0])
+            assert found
+            assert (found.type, found.url or None) == (one["type"], one.get("definition")), one
+
+
+async def test_every_include_works(client: httpx.AsyncClient, statement: Statement) -> None:
+    """EHDS-08: what is said of `_include` and `_revinclude` is taken with strict handling, and nothing else is said."""
+    asked = 0
+    for one in statement["rest"][0]["resource"]:
+        for word in ("Include", "RevInclude"):
+            for value in one.get(f"search{word}", ()):
+                query = {"_id": "x", f"_{word.lower()}": value}
+                answer = await client.get(f"/fhir/{one['type']}", params=query, headers={"Prefer": "handling=strict"})
+                assert answer.status_code == 200, (query, answer.text)
+                asked += 1
+    assert asked >= 10
+    assert "List:item" in resource(statement, "List")["searchInclude"]
+    assert "List:item" in resource(statement, "DocumentReference")["searchRevInclude"]
+
+
+async def test_every_operation_is_there(client: httpx.AsyncClient, statement: Statement) -> None:
+    """EHDS-08; issue 6, finding 8: each is listed where it answers, `$validate` of every type too; none is 404 or 501."""
+    rest = statement["rest"][0]
+    places = [("", one) for one in rest["operation"]]
+    places += [(f"{each['type']}/", one) for each in rest["resource"] for one in each.get("operation", ())]
+    for place, one in places:
+        answer = await client.post(f"/fhir/{place}${one['name']}", json={"resourceType": "Parameters"})
+        assert answer.status_code not in (404, 405, 501), (place, one, answer.text)
+    names = {each["type"]: {one["name"] for one in each.get("operation", ())} for each in rest["resource"]}
+    assert {"generate-metadata", "validate"} <= names["DocumentReference"]
+    assert {"match", "ihe-pix", "validate"} <= names["Patient"]
+    assert "read" in codes(statement, "Bundle") & codes(statement, "Binary")
+    assert any(one["code"] == "transaction" for one in rest["interaction"])
 
 
 async def test_statement_follows_the_transactions(mongodb_url: str, database_name: str) -> None:

@@ -12,6 +12,7 @@ from app.capability.parts import OWN, interactions, operations, title
 from app.fhir.packages import Packages
 from app.fhir.resource import Resource
 from app.search.definitions import Definitions, SearchParameter
+from app.security.scope import NOT_IN_WILDCARD
 from app.transaction import Context, Interaction, Transaction
 
 # Code system of the interactions: FHIR R4 valueset-type-restful-interaction.
@@ -95,8 +96,8 @@ def _searched(transactions: Sequence[Transaction]) -> frozenset[str]:
 
 
 def _includes(resource_type: str, transactions: Sequence[Transaction], definitions: Definitions) -> Iterator[str]:
-    """Yield what a search may bring along: references to what is stored here."""
-    stored = _searched(transactions)
+    """Yield what a search may bring along: references to what is stored here, but for the audit."""
+    stored = _searched(transactions) - NOT_IN_WILDCARD
     if resource_type in stored:
         yield from (f"{resource_type}:{each.code}" for each in _references(resource_type, definitions, stored))
 
@@ -105,7 +106,7 @@ def _reverse_includes(
     resource_type: str, transactions: Sequence[Transaction], definitions: Definitions
 ) -> Iterator[str]:
     """Yield what a search may bring along that refers to what it finds."""
-    stored = _searched(transactions)
+    stored = _searched(transactions) - NOT_IN_WILDCARD
     for source in sorted(stored) if resource_type in stored else ():
         yield from (f"{source}:{each.code}" for each in _references(source, definitions, {resource_type}))
 
