@@ -38,6 +38,8 @@ OWNER = "DocumentReference"
 
 # The parameters by which a record of these types tells whose it is.
 _WHOSE = "patient"
+# Those by which a search names them.
+_ASKED = ("patient", "subject")
 
 
 class Sights(Protocol):
@@ -109,7 +111,7 @@ class Sighted(Store):
             return Found((), None if query.total == "none" else 0, None)
         criterion = await resolve_links(query.criterion, self.find_ids, self._kin)
         if resource_type != "Patient":
-            self._sights.asked(named(criterion, _WHOSE))
+            self._sights.asked([one for parameter in _ASKED for one in named(criterion, parameter)])
         return await super().search(replace(query, criterion=all_of([criterion, await self._sight(resource_type)])))
 
     async def find_ids(self, resource_type: str, criterion: Criterion, limit: int) -> tuple[str, ...]:

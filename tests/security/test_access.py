@@ -201,6 +201,7 @@ def lists(answer: httpx.Response) -> list[Any]:
 
 EXPLICIT = [
     "DocumentReference?patient={peter}",
+    "DocumentReference?subject=Patient/{peter}",
     "DocumentReference?patient=Patient/{peter}&status=current",
     "DocumentReference?patient=" + BASE_URL + "/Patient/{peter}",
     "DocumentReference?patient.identifier=urn:oid:2.999.10.1|N-2044",
