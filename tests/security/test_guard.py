@@ -13,6 +13,7 @@ import pytest
 
 from app.security.guard import subject_key
 from tests.conftest import BASE_URL
+from tests.patients import KATARINA
 from tests.security.conftest import FILE, Guarded, Known
 from tests.security.issuing import (
     CURVES,
@@ -204,7 +205,7 @@ async def test_body_is_not_read_before(guarded_client: httpx.AsyncClient) -> Non
 
 @pytest.mark.parametrize("path", ["/fhir/metadata", "/health/live", "/health/ready"])
 async def test_open_without_token(guarded_client: httpx.AsyncClient, path: str) -> None:
-    """IUA-06, IUA-04: anybody may know what the server is and that it lives; a bad token changes nothing."""
+    """IUA-06: anybody may know what the server is and that it lives; a bad token changes nothing."""
     root = BASE_URL.removesuffix("/fhir")
 
     assert (await guarded_client.get(f"{root}{path}")).status_code == 200
@@ -318,6 +319,17 @@ async def test_authorization_server_is_away(guarded_client: httpx.AsyncClient, k
 
     assert told(answer) == (503, "transient", "")
     assert (await guarded_client.get("Patient?family=x", headers=bearer(token("ITI-78")))).status_code == 200
+
+
+async def test_domain_is_fed_by_its_client(guarded_client: httpx.AsyncClient, known: Known, servers: Servers) -> None:
+    """IUA-12, register I2: the domain registry binds a domain to one `client_id`; another one's token gets 403."""
+    url = f"Patient?identifier={KATARINA['identifier'][0]['system']}|N-1001"
+    own, other = (bearer(token("ITI-104", client_id=client)) for client in ("north-adt", "south-his"))
+
+    assert (await guarded_client.put(url, json=KATARINA, headers=own)).status_code == 200
+    refused = await guarded_client.put(url, json=KATARINA, headers=other)
+
+    assert (refused.status_code, refused.json()["issue"][0]["code"]) == (403, "forbidden")
 
 
 async def test_smart_feed(guarded: Guarded, known: Known, servers: Servers) -> None:
