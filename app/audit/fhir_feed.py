@@ -5,6 +5,7 @@ Spec: IHE ITI Add RESTful ATNA, ITI-20; AUD-15, AUD-81; MHD-AU-60. Client creden
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,7 +96,7 @@ class FhirFeed:
         Args:
             verify: file of the certificates that are trusted; True for those of the system.
         """
-        self._url, self._bearer = url.rstrip("/"), bearer
+        self._url, self._bearer, self._timeout_s = url.rstrip("/"), bearer, timeout_s
         self._client = httpx.AsyncClient(timeout=timeout_s, verify=_trusted(verify), follow_redirects=False)
 
     async def send(self, events: Sequence[Outgoing]) -> Sequence[str]:
@@ -103,12 +104,13 @@ class FhirFeed:
 
         Raises:
             NotTakenError: they were not, or the answer does not say so.
-            httpx.HTTPError: the repository could not be reached.
+            httpx.HTTPError, TimeoutError: the repository could not be reached.
         """
         headers = {"Content-Type": JSON, "Accept": JSON, "Prefer": "return=minimal"}
         if token := await self._bearer.token(self._client):
             headers["Authorization"] = f"Bearer {token}"
-        answer = await self._client.post(self._url, content=batch(events), headers=headers)
+        async with asyncio.timeout(self._timeout_s):  # httpx limits each step, and the lease is for all of them
+            answer = await self._client.post(self._url, content=batch(events), headers=headers)
         if answer.status_code == 401:
             self._bearer.forget()
         if answer.status_code != 200:

@@ -22,7 +22,6 @@ from app.store.audit import AuditStore
 
 log = logging.getLogger("app")
 
-LEASE = timedelta(seconds=90)
 _NAME = "forward"
 
 # After so long without an event a chain whose process is gone is not looked at any more.
@@ -67,12 +66,14 @@ class Pace:
         batch: events in one message.
         idle_s: pause when everything was sent.
         first_s, longest_s: pause after a failure, which doubles with each.
+        lease_s: longer than a message may take; after so long another worker goes on in place of one that is gone.
     """
 
     batch: int = 100
     idle_s: float = 0.5
     first_s: float = 1.0
     longest_s: float = 60.0
+    lease_s: float = 45.0
 
 
 @dataclass(slots=True)
@@ -127,7 +128,7 @@ class Forwarder:
     async def step(self) -> int:
         """Send the next events, when it is this worker's turn; return how many that were."""
         now = self._now()
-        if not await self._store.lease(_NAME, self._holder, now, now + LEASE):
+        if not await self._store.lease(_NAME, self._holder, now, now + timedelta(seconds=self._pace.lease_s)):
             self._note_lag(await self._next(1), now)
             return 0
         records = await self._next(self._pace.batch)

@@ -56,6 +56,10 @@ class Auditing(Access):
         60.0, gt=0, description="longest pause between attempts", json_schema_extra={"unit": "s"}
     )
 
+    audit_forward_timeout_s: float = Field(
+        30.0, gt=0, description="time for one message", json_schema_extra={"unit": "s"}
+    )
+
     @field_validator("audit_forward")
     @classmethod
     def _destination(cls, value: str) -> str:
@@ -81,14 +85,22 @@ class Auditing(Access):
             spool=self.audit_spool_dir,
             retention=timedelta(days=self.audit_retention_days) if self.audit_retention_days else None,
             forward=self._repository if self.audit_forward else None,
-            pace=Pace(batch=self.audit_forward_batch, longest_s=self.audit_forward_retry_s),
+            pace=Pace(
+                batch=self.audit_forward_batch,
+                first_s=min(1.0, self.audit_forward_retry_s),
+                longest_s=self.audit_forward_retry_s,
+                lease_s=1.5 * self.audit_forward_timeout_s,
+            ),
         )
 
     def _repository(self) -> Repository:
         parts, trusted = urlsplit(self.audit_forward), self.audit_forward_ca or None
         if parts.scheme == "syslog+tls":
-            return SyslogFeed(parts.hostname or "", parts.port or PORT, create_default_context(cafile=trusted))
-        return FhirFeed(self.audit_forward, self._bearer(), verify=trusted or True)
+            context = create_default_context(cafile=trusted)
+            return SyslogFeed(parts.hostname or "", parts.port or PORT, context, timeout_s=self.audit_forward_timeout_s)
+        return FhirFeed(
+            self.audit_forward, self._bearer(), timeout_s=self.audit_forward_timeout_s, verify=trusted or True
+        )
 
     def _bearer(self) -> Bearer:
         if not self.audit_forward_token_url:
