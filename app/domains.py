@@ -13,7 +13,8 @@ them: `[base]|Patient/1` is a patient's number there.
     assertion = "owner-only"               # "any": whoever sends a number of it is believed
     trusted = false                        # true: one number, one person, such as a national number
     check = "sk.rc"                        # of a trusted number: what python-stdnum calls its check digit
-    kind = "business"                      # "fhir-server": the system is a FHIR base, numbers are `Patient/<id>`
+    kind = "business"                      # "fhir-server": the system is a FHIR base, numbers are `Patient/<id>`;
+                                           # "person": this index's own number of a person, which nobody feeds
     active = true
 
 Spec: PIXM-DOM-01 to PIXM-DOM-08; ITI TF-2 Appendix E.3.
@@ -31,7 +32,7 @@ from typing import Any, Literal
 from app.fhir.packages import Packages
 from app.fhir.resource import Resource
 
-Kind = Literal["business", "fhir-server"]
+Kind = Literal["business", "fhir-server", "person"]
 Assertion = Literal["owner-only", "any"]
 
 # What a member of `[[domain]]` may be: its type, and the words when only some are allowed.
@@ -44,7 +45,7 @@ _MEMBERS: Mapping[str, tuple[type, tuple[str, ...]]] = {
     "assertion": (str, ("owner-only", "any")),
     "trusted": (bool, ()),
     "check": (str, ()),
-    "kind": (str, ("business", "fhir-server")),
+    "kind": (str, ("business", "fhir-server", "person")),
     "active": (bool, ()),
 }
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s|]+")

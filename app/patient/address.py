@@ -14,8 +14,8 @@ from doublemetaphone import doublemetaphone
 from app.patient.normalise import fold, unify
 from app.patient.words import STREET_WORDS
 
-# Of the code of a whole name: two words of four letters would leave `Nová Ves` and `Nová Lehota` hardly apart.
-PLACE_CODE_LENGTH = 6
+# Of the code of a whole name; towns are called by several words, of which the last ones tell them apart.
+STREET_CODE_LENGTH, CITY_CODE_LENGTH = 6, 12
 _HOUSE_NUMBERS = 2
 _KINDS = frozenset(unify(word) for word in STREET_WORDS)
 _LINES = 3
@@ -53,14 +53,15 @@ def places(address: Any) -> Iterator[Place]:
     for name, houses in streets:
         street = name or (city if houses else "")
         if street or postcode or city:
-            yield Place(street, code(street), houses, postcode, city, code(city))
+            street_code, city_code = code(street)[:STREET_CODE_LENGTH], code(city)[:CITY_CODE_LENGTH]
+            yield Place(street, street_code, houses, postcode, city, city_code)
 
 
 @lru_cache(maxsize=65536)
 def code(name: str) -> str:
     """Return the phonetic code of the whole name of a street or city."""
     joined = name.replace(" ", "")
-    return str(doublemetaphone(joined)[0] or joined)[:PLACE_CODE_LENGTH] if joined else ""
+    return str(doublemetaphone(joined)[0] or joined) if joined else ""
 
 
 def read_line(line: str) -> Street:

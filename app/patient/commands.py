@@ -1,6 +1,6 @@
 """`python -m app patients …`: what an administrator does with the patient index, whether the server runs or not.
 
-Spec: MAT-10, MAT-43, MAT-63, MAT-64, MAT-66; PIXM-XREF-01, PIXM-XREF-02.
+Spec: MAT-10, MAT-23, MAT-43, MAT-63, MAT-64, MAT-66; PIXM-XREF-01, PIXM-XREF-02.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import orjson
 from app.fhir.outcome import FhirError
 from app.patient.bulk.link import link
 from app.patient.bulk.load import load
+from app.patient.completeness import completeness
 from app.patient.cross_reference import locks_of, relink
 from app.patient.parameter_sets import activate, try_out
 from app.patient.persons import everybody
@@ -40,6 +41,7 @@ TEXTS = {
     "rebuild-keys": "compute keys anew and compare all records again, beside a running server",
     "load": "load people who never were, for trials: validated, indexed and cross-referenced as if they had been fed",
     "link-all": "compare all records and make persons anew, in several processes; nobody may feed meanwhile",
+    "completeness": "tell how many pairs of one person are found by one kind of blocking key alone",
     "try-weights": "keep a learned parameter set, and tell which grades it would change in the traffic of a day",
     "use-weights": "use a parameter set that was tried, from now on",
 }
@@ -158,6 +160,13 @@ async def _link_all(options: Namespace, context: Context) -> AsyncIterator[str]:
     yield f"{done.records} records compared, {done.rate:,.0f} a second: {done.edges} pairs kept, {done.persons} persons"
 
 
+async def _completeness(options: Namespace, context: Context) -> AsyncIterator[str]:
+    found = await completeness(context.store.facts)
+    for kind, count in sorted(found.alone.items(), key=lambda one: -one[1]):
+        yield f"{kind}: {count}{'  ALARM: a single point of failure' if kind in found.alarming else ''}"
+    yield f"{found.pairs} pairs of one person; {found.share:.2%} are found by one kind of key alone"
+
+
 async def _try_weights(options: Namespace, context: Context) -> AsyncIterator[str]:
     since, now = context.now() - timedelta(hours=options.hours), await parameters_now(context.store.facts)
     tried = await try_out(orjson.loads(options.file.read_bytes()), since, now, options.author, context)
@@ -180,6 +189,7 @@ async def _rebuild(options: Namespace, context: Context) -> AsyncIterator[str]:
 _LONG: dict[str, Callable[[Namespace, Context], AsyncIterator[str]]] = {
     "load": _load,
     "link-all": _link_all,
+    "completeness": _completeness,
     "try-weights": _try_weights,
     "use-weights": _use_weights,
     "rebuild-keys": _rebuild,

@@ -1,11 +1,11 @@
 """Corresponding identifiers: what else the person is called whose identifier somebody has.
 
-Spec: PIXM-83-04, PIXM-83-11 to PIXM-83-21, PIXM-83-35; PIXM-DOM-04 to PIXM-DOM-06.
+Spec: PIXM-ACT-05; PIXM-83-04, PIXM-83-11 to PIXM-83-21, PIXM-83-35; PIXM-DOM-04 to PIXM-DOM-06.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from app.domains import Domain, Domains
@@ -68,13 +68,15 @@ async def correspondence(asked: Asked, context: Context) -> Correspondence | Non
     known = {one.id: one for one in active}
     others = await _seen(await _records("_id", [each for each in ids if each not in known], context), context)
     records = [one for one in (*active, *others) if one.state == "active"]
-    return Correspondence(
-        tuple(_identifiers(asked, records, context)), tuple(_references(asked, records, set(known), context))
-    )
+    numbers = _person_numbers(asked, persons.values(), {one.id for one in records}, context.domains)
+    identifiers = (*_identifiers(asked, records, context), *numbers)
+    return Correspondence(identifiers, tuple(_references(asked, records, set(known), context)))
 
 
 async def _owners(asked: Asked, context: Context) -> list[_Record]:
     """Return the records that own the asked identifier; that of our own `[base]` is an id (PIXM-DOM-05)."""
+    if asked.source.kind == "person":
+        return await _of_person(asked.value, context)
     if asked.source is not context.domains.own:
         return await _records(OWN_FIELD, [own_token(asked.source.system, asked.value)], context)
     kind, _, name = asked.value.partition("/")
@@ -93,6 +95,25 @@ async def _records(field: str, values: Sequence[str], context: Context) -> list[
         )
         for one in found
     ]
+
+
+async def _of_person(number: str, context: Context) -> list[_Record]:
+    """Return the records of the person that has `number`: the id of the oldest of them."""
+    members = (await persons_of(context.store.facts, [number]))[number]
+    return await _records("_id", members, context) if members[0] == number else []
+
+
+def _person_numbers(
+    asked: Asked, persons: Iterable[Sequence[str]], told: Collection[str], domains: Domains
+) -> Iterator[Resource]:
+    """Yield the index's own number of the person, where a domain for it is configured (PIXM-ACT-05).
+
+    It is the id of the person's oldest record; a caller who may not see that record is not told its id.
+    """
+    wanted = [one for one in asked.targets or domains.all() if one.kind == "person" and one.revealed]
+    for domain in wanted:
+        numbers = dict.fromkeys(members[0] for members in persons if members[0] in told)
+        yield from (_as_told({"value": one}, domain) for one in numbers if domain is not asked.source)
 
 
 async def _seen(records: list[_Record], context: Context) -> list[_Record]:

@@ -66,7 +66,7 @@ def record_key(pairs: Sequence[tuple[str, str]], client: str, context: Context) 
     domain = context.domains.find(system)
     if domain is None:
         raise told("code-invalid", UNKNOWN_DOMAIN)
-    if domain is context.domains.own or not domain.may_be_fed_by(client):
+    if domain is context.domains.own or domain.kind == "person" or not domain.may_be_fed_by(client):
         raise told("forbidden", f"client is not the identity source of {domain.system}")
     return RecordKey(domain, value)
 

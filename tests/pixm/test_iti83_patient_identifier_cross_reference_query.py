@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from app.validation.validator import Validator
 from tests.conftest import Serve
 from tests.patients import (
     BASE,
+    DOMAINS,
     JSON,
     KATARINA,
     KATARINA_LAB,
@@ -19,10 +21,12 @@ from tests.patients import (
     LAB,
     NATIONAL,
     NORTH,
+    PETER,
     SOUTH,
     also,
     code,
     fed,
+    feed,
     identifiers,
     issue,
     person,
@@ -222,3 +226,25 @@ async def test_refusals_say_it_twice(index: httpx.AsyncClient) -> None:
     """PIXM-HTTP-09: diagnostics and details.text."""
     found = issue(await index.get("/Patient/$ihe-pix"))
     assert found["diagnostics"] == found["details"]["text"]
+
+
+async def test_number_of_the_person(serve: Serve, tmp_path: Path) -> None:
+    """PIXM-ACT-05: a domain of the index's own: one more `targetIdentifier`, a source too, and nobody feeds it."""
+    own = "urn:oid:2.999.77"
+    file = tmp_path / "domains.toml"
+    text = f'\n[[domain]]\nsystem = "{own}"\nname = "Persons"\nkind = "person"\n'
+    file.write_text(DOMAINS.read_text(encoding="utf-8") + text, encoding="utf-8")
+    async with serve(domains=str(file)) as index:
+        ids = [await fed(index, one) for one in (KATARINA, KATARINA_SOUTH)]
+        alone = await fed(index, PETER)
+        number = f"{own}|{min(ids)}"
+        for source in (f"{NORTH}|N-1001", f"{SOUTH}|S-77"):
+            assert number in identifiers(await pix(index, source))
+            assert identifiers(await pix(index, source, own)) == {number}
+        assert identifiers(await pix(index, f"{NORTH}|N-2044")) == {f"{own}|{alone}"}
+        back = await pix(index, number)
+        assert {f"{NORTH}|N-1001", f"{SOUTH}|S-77"} <= identifiers(back)
+        assert not any(one.startswith(own) for one in identifiers(back))
+        assert {one.rpartition("/")[2] for one in references(back)} == set(ids)
+        assert code(await pix(index, f"{own}|{max(ids)}")) == (404, "not-found")
+        assert code(await feed(index, person(own, "1"))) == (403, "forbidden")
