@@ -8,7 +8,7 @@ Spec: audit.md sections 1 to 7; MHD section 14; IHE BALP 1.1.4.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from app.audit import agents, codes, entities
@@ -112,7 +112,7 @@ def _frame(telling: _Telling) -> Resource:
     """Return all of the event but its entities."""
     happened, kind, failure = telling.occurrence, telling.kind, telling.failure
     interaction = telling.about.interaction or happened.interaction.code
-    shape = _shape(kind.pattern, kind.code, kind.display, interaction, telling.settings)
+    shape = _shape(kind.pattern, kind.code, kind.display, interaction, _told_by(telling))
     made: Resource = {
         "type": shape.pattern.type,
         "subtype": shape.subtype,
@@ -126,6 +126,12 @@ def _frame(telling: _Telling) -> Resource:
         return made
     made["outcomeDesc"] = failure.description
     return {"contained": [failure.contained], **made} if failure.contained else made
+
+
+def _told_by(telling: _Telling) -> AuditSettings:
+    """Return the settings of the recorder; an authorization server goes by the name of its issuer (AUD-70)."""
+    issuer = telling.about.principal.issuer if telling.kind.pattern == "Token" else ""
+    return replace(telling.settings, base_url=issuer) if issuer else telling.settings
 
 
 def _agents(telling: _Telling, shape: _Shape, client_id: str) -> list[Resource]:
@@ -145,7 +151,8 @@ def _agents(telling: _Telling, shape: _Shape, client_id: str) -> list[Resource]:
 
 def _principal(telling: _Telling) -> Principal:
     found = telling.about.principal
-    return telling.occurrence.access.principal if found is ANONYMOUS else found
+    is_known = found is not ANONYMOUS and found != ANONYMOUS
+    return found if is_known else telling.occurrence.access.principal
 
 
 def _common(telling: _Telling, data: Sequence[Resource]) -> list[Resource]:
