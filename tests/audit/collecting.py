@@ -77,9 +77,9 @@ class World:
 
 
 @asynccontextmanager
-async def collecting(app: FastAPI, peer: str = PEER) -> AsyncIterator[World]:
+async def collecting(app: FastAPI, peer: str = PEER, access: Access | None = None) -> AsyncIterator[World]:
     """Yield a world of nobody yet; the server is as it was afterwards."""
-    context, collector = app.state.context, Collector()
+    context, collector = app.state.context, Collector(access or UNRESTRICTED)
     app.state.context = replace(context, recorder=collector, guard=collector)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(peer, 4711))
     try:
