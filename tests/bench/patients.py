@@ -4,7 +4,7 @@
     --requests N               of each kind, one after the other on one connection
     --folder FOLDER            where the data are kept; the next run finds them there
 
-Records come from the project's own loader. Times are wall clock and, beside it, CPU of the server's process; the plans are
+Records come from the project's own loader. Times are wall clock and, beside it, CPU of the server's process; plans are
 those that the database says it used. The exit status is 1 when a budget is missed; an index of less than a million has
 the same budgets, so that a regression shows early (MAT-80).
 
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -64,6 +64,15 @@ class Figures:
     cpu: float
 
 
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index under measure, and what it is asked, by kind."""
+
+    patients: int
+    server: Program
+    asked: dict[str, list[Question]]
+
+
 def main() -> int:
     """Measure and print; 1 when a budget is missed."""
     parser = ArgumentParser(prog="python -m tests.bench.patients", description="Measures the patient index.")
@@ -80,38 +89,39 @@ def main() -> int:
         with MongoClient[dict[str, Any]](url) as client:
             cache = f"cache_size={round(options.cache_gb * 1024)}M"
             client.admin.command("setParameter", 1, wiredTigerEngineRuntimeConfig=cache)
-        rows: list[Row] = []
-        figures: list[Figures] = []
         for size in sizes:
-            found, more = _measured(url, folder, size, options)
-            figures += found
-            rows += more
-    rows = [*_rows(figures), *rows]
+            _loaded(url, folder, size)
+        rows = _measured(url, folder, sizes, options.requests)
     print(table(rows))
     return 1 if any(row.is_met is False for row in rows) else 0
 
 
-def _measured(url: str, folder: Path, size: int, options: Namespace) -> tuple[list[Figures], list[Row]]:
-    """Load an index of `size` and measure it."""
-    name = f"patients_{size}"
-    _loaded(url, folder, name, size)
+def _measured(url: str, folder: Path, sizes: Sequence[int], requests: int) -> list[Row]:
+    """Measure all indexes in turns: what else the machine does meanwhile disturbs each of them alike."""
     domains = Domains(parse(DOMAINS), "http://127.0.0.1/fhir")
     with ExitStack() as stack:
-        ours = stack.enter_context(server(url, folder, name, {"MHD_DOMAINS": str(DOMAINS)}))
-        asked = {kind: questions(kind, domains, SEED, size, options.requests + WARM_UP) for kind in KINDS}
-        figures = [_figures(ours, kind, size, asked[kind]) for kind in KINDS]
-        for one in figures:
-            _tell(
-                f"{one.patients:,} {one.kind}: p50 {one.p50 * 1000:.1f} p95 {one.p95 * 1000:.1f} p99 {one.p99 * 1000:.1f} ms"
-            )
-        rows = [*_plans(url, name, ours, asked, size), *_sizes(url, name, size)]
-        limit = stack.enter_context(bare_patients(url, name, f"http://127.0.0.1:{ours.port}/fhir", folder))
-        rows += ratios(ours, limit, asked, size)
-    return figures, rows
+        more = {"MHD_DOMAINS": str(DOMAINS)}
+        indexes = [Index(size, stack.enter_context(server(url, folder, name_of(size), more)), {}) for size in sizes]
+        for index in indexes:
+            for kind in KINDS:
+                index.asked[kind] = questions(kind, domains, SEED, index.patients, requests + WARM_UP)
+        rows = list(_rows([one for kind in KINDS for one in _figures(kind, indexes)]))
+        for index in indexes:
+            rows += [*_plans(url, index), *_sizes(url, index.patients)]
+            base = f"http://127.0.0.1:{index.server.port}/fhir"
+            with bare_patients(url, name_of(index.patients), base, folder) as limit:
+                rows += ratios(index.server, limit, index.asked, index.patients)
+    return rows
 
 
-def _loaded(url: str, folder: Path, name: str, size: int) -> None:
+def name_of(size: int) -> str:
+    """Return the name of the database with so many patients."""
+    return f"patients_{size}"
+
+
+def _loaded(url: str, folder: Path, size: int) -> None:
     """Load with the command that an administrator types."""
+    name = name_of(size)
     settings = {"MHD_MONGODB_URL": url, "MHD_MONGODB_DATABASE": name, "MHD_DOMAINS": str(DOMAINS)}
     command = [sys.executable, "-m", "app", "patients", "load", "--count", str(size), "--seed", str(SEED)]
     with MongoClient[dict[str, Any]](url) as client:
@@ -123,19 +133,33 @@ def _loaded(url: str, folder: Path, name: str, size: int) -> None:
     _tell(f"{size:,} records loaded and linked in {time.monotonic() - begun:.0f} s")
 
 
-def _figures(ours: Program, kind: str, size: int, asked: Sequence[Question]) -> Figures:
-    """Ask one question after the other, on one connection."""
-    with Client(ours.port, 1) as client:
-        for question in asked[:WARM_UP]:
-            _ask(client, question)
-        taken, before = [], ours.cpu_s()
-        for question in asked[WARM_UP:]:
-            begun = time.perf_counter()
-            _ask(client, question)
-            taken.append(time.perf_counter() - begun)
-        cpu = (ours.cpu_s() - before) / len(taken)
-    cuts = quantiles(taken, n=100)
-    return Figures(kind, size, cuts[49], cuts[94], cuts[98], cpu)
+def _figures(kind: str, indexes: Sequence[Index]) -> list[Figures]:
+    """Ask one question after the other, on one connection to each index, a few of each in turn."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Client(one.server.port, 1)) for one in indexes]
+        taken: list[list[float]] = [[] for _ in indexes]
+        spent = [0.0 for _ in indexes]
+        for first in range(0, len(indexes[0].asked[kind]), WARM_UP):
+            for at, (index, client) in enumerate(zip(indexes, clients, strict=True)):
+                before = index.server.cpu_s()
+                times = [_timed(client, one) for one in index.asked[kind][first : first + WARM_UP]]
+                if first:  # the first round warms up
+                    spent[at] += index.server.cpu_s() - before
+                    taken[at] += times
+    found = []
+    for index, times, cpu in zip(indexes, taken, spent, strict=True):
+        cuts = quantiles(times, n=100)
+        found.append(Figures(kind, index.patients, cuts[49], cuts[94], cuts[98], cpu / len(times)))
+        _tell(
+            f"{index.patients:,} {kind}: p50 {cuts[49] * 1000:.1f} p95 {cuts[94] * 1000:.1f} p99 {cuts[98] * 1000:.1f} ms"
+        )
+    return found
+
+
+def _timed(client: Client, question: Question) -> float:
+    begun = time.perf_counter()
+    _ask(client, question)
+    return time.perf_counter() - begun
 
 
 def _ask(client: Client, question: Question) -> bytes:
@@ -166,15 +190,16 @@ def _rows(figures: Sequence[Figures]) -> Iterator[Row]:
             )
 
 
-def _plans(url: str, name: str, ours: Program, asked: dict[str, list[Question]], size: int) -> Iterator[Row]:
+def _plans(url: str, index: Index) -> Iterator[Row]:
     """Ask while the database notes how it finds: index scans only, and how many candidates a match reads."""
-    with MongoClient[dict[str, Any]](url) as client, Client(ours.port, 1) as asking:
-        database = client[name]
+    size = index.patients
+    with MongoClient[dict[str, Any]](url) as client, Client(index.server.port, 1) as asking:
+        database = client[name_of(size)]
         database["system.profile"].drop()
         database.create_collection("system.profile", capped=True, size=64 << 20)
         database.command("profile", 2)
         for kind in KINDS:
-            for question in asked[kind][:300]:
+            for question in index.asked[kind][:300]:
                 _ask(asking, question)
         database.command("profile", 0)
         noted = list(
@@ -193,7 +218,8 @@ def _plans(url: str, name: str, ours: Program, asked: dict[str, list[Question]],
     yield Row(f"candidates of a match, {size:,}", told, budget=f"p95 <= {CANDIDATES_P95}", is_met=p95 <= CANDIDATES_P95)
 
 
-def _sizes(url: str, name: str, size: int) -> Iterator[Row]:
+def _sizes(url: str, size: int) -> Iterator[Row]:
+    name = name_of(size)
     with MongoClient[dict[str, Any]](url) as client:
         told = client[name].command("collStats", "Patient")
         all_of = client[name].command("dbStats")
