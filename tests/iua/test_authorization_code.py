@@ -45,7 +45,7 @@ async def test_exchange_3(login: httpx.AsyncClient) -> None:
 
 
 async def test_exchange_4(login: httpx.AsyncClient) -> None:
-    """IUA-57, IUA-59, IUA-61, IUA-62: exchange 4: a public client fetches its tokens; the claims are the user's."""
+    """IUA-02, IUA-57, IUA-59, IUA-61, IUA-62: exchange 4: a public client fetches its tokens; the claims are the user's."""
     code = answered(await agree(login))["code"]
     answer = await login.post("/token", data=redeeming(code))
 
