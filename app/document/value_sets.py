@@ -77,15 +77,17 @@ class Binding:
         return any((one.get("system", ""), one.get("code", "")) in self.codes for one in _codings(value))
 
 
-@lru_cache(maxsize=8)
 def load(path: str, packages: Packages) -> tuple[Binding, ...]:
     """Return the bindings of the file at `path`, none when it is empty; a file is read once.
 
     Raises:
         ValueSetsError: it cannot be read, or says something that is not as described above.
     """
-    if not path:
-        return ()
+    return _read(path, packages) if path else ()
+
+
+@lru_cache(maxsize=1)  # it keeps the packages in memory, so those of a server that ended are not to stay
+def _read(path: str, packages: Packages) -> tuple[Binding, ...]:
     try:
         text = Path(path).read_text(encoding="utf-8")
         content = tomllib.loads(text)
