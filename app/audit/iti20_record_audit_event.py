@@ -14,8 +14,7 @@ from typing import Any
 
 from app.fhir.outcome import FhirError, outcome_of, require_none
 from app.fhir.resource import Resource, to_json
-from app.security.refusal import insufficient
-from app.security.scope import granting
+from app.security.entries import require_granted
 from app.transaction import (
     About,
     Context,
@@ -59,7 +58,7 @@ async def record_batch(message: RequestMessage, context: Context) -> ResponseMes
     Raises:
         FhirError: `too-long` (413) for more than `MAX_ENTRIES` entries or `MAX_BYTES` bytes.
     """
-    _require_granted(message)
+    require_granted(message.access, CODE, f"{_TYPE}.c")  # it came the way of ITI-65 (AUD-85)
     _require_size(message)
     entries = (message.resource or {}).get("entry", [])
     if len(entries) > MAX_ENTRIES:
@@ -121,14 +120,6 @@ def _legal(resource: Any, context: Context, path: str) -> Resource:
         raise FhirError("structure", f"An `{_TYPE}` was expected.", expression=path)
     require_none(context.validator.validate(resource, root=path), status=400)
     return {name: value for name, value in resource.items() if name != "id"}
-
-
-def _require_granted(message: RequestMessage) -> None:
-    """Refuse a batch of somebody who may post submissions, and no events (AUD-85)."""
-    access = message.access
-    is_known = access.principal.client or access.principal.subject or access.principal.grants
-    if is_known and not granting(access.principal.grants, CODE, f"{_TYPE}.c"):
-        raise insufficient(access.principal, CODE, f"{_TYPE}.c")
 
 
 def _require_size(message: RequestMessage) -> None:

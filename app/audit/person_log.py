@@ -44,6 +44,7 @@ DONE = {
     "patch": "changed",
     "delete": "removed",
     "transaction": "published",
+    "ITI-65": "published",
     "operation": "asked",
 }
 
@@ -133,7 +134,8 @@ def fact_of(event: Resource) -> Fact:
     client, user = _agent(agents, _is_client), _agent(agents, _is_user)
     organization = _agent(agents, lambda each: _has_type(each, codes.ORGANIZATION["code"]))
     source = event.get("source", {})
-    where = (_name(source.get("observer", {})), source.get("site", ""))
+    observer = source.get("observer", {})
+    where = (observer.get("identifier", {}).get("value") or _name(observer), source.get("site", ""))
     return Fact(
         when=str(event.get("recorded", "")),
         who=_named(user) or _named(client),

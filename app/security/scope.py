@@ -129,8 +129,11 @@ def admitting(grants: Iterable[Grant], transaction: str, scope: str) -> tuple[Gr
 
     Whether a document is a Bundle or a Binary is not told by the path (EHDS-17), so either right lets ITI-68 begin;
     who retrieves asks `granting(grants, "ITI-68", "Bundle.r")` or `"Binary.r"` once the kind is known. ITI-65 begins
-    with the right to create any of what it may hold; each entry is asked for when it is read (EHDS-22).
+    with the right to create any of what it may hold; each entry is asked for when it is read (EHDS-22). A batch of
+    audit events comes the same way as ITI-65, and is asked for when it is seen that it is one (AUD-85).
     """
+    if transaction == "ITI-65" and (feeding := granting(grants, "ITI-20", "AuditEvent.c")):
+        return granting(grants, transaction, scope) + feeding
     return granting(grants, transaction, "Binary.r Bundle.r" if transaction == "ITI-68" else scope)
 
 
