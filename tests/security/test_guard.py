@@ -60,7 +60,8 @@ async def test_good_token(guarded_client: httpx.AsyncClient, known: Known, serve
     """IUA-01, MHD-SEC-02, exchange 5: a signed token, and one that is introspected, open what their scopes say."""
     for shown in (token("ITI-67"), servers.give("ITI-67")):
         answer = await guarded_client.get(SEARCH.format(known.patient), headers=bearer(shown))
-        assert (answer.status_code, answer.json()["total"]) == (200, 2)
+        assert answer.status_code == 200
+        assert answer.json()["total"] >= 2
 
 
 async def test_several_issuers(guarded_client: httpx.AsyncClient, known: Known, servers: Servers) -> None:
