@@ -346,3 +346,29 @@ async def test_feed_is_for_sources_alone(
 
     assert answer.status_code == DIALECTS[dialect][1]
     assert answer.json()["issue"][0]["code"] == "forbidden"
+
+
+async def test_events_of_the_own_person_alone(asking: httpx.AsyncClient, records: Records) -> None:
+    """AUD-98, IUA-32, EHDS-106: ITI-81 is cut to events that name the patient, under each of their records."""
+    await asking.get(f"DocumentReference?patient={records.peter}", headers=headers("ITI-67"))
+    await asking.get(f"DocumentReference?patient={records.south}", headers=headers("ITI-67"))
+    sent = bound("ITI-81", f"{NORTH}|N-1001")
+
+    own = await asking.get("AuditEvent?date=ge2020-01-01&_count=200", headers=sent)
+    everybody = await asking.get("AuditEvent?date=ge2020-01-01&_count=200", headers=headers("ITI-81"))
+    his = [
+        one["resource"]["id"]
+        for one in everybody.json()["entry"]
+        if f"Patient/{records.peter}" in str(one["resource"]) and f"Patient/{records.kat}" not in str(one["resource"])
+    ]
+
+    names = {f"Patient/{records.kat}", f"Patient/{records.south}"}
+    events = [one["resource"] for one in own.json()["entry"]]
+    assert events
+    assert all(any(name in str(each) for name in names) for each in events)
+    assert not any(f"Patient/{records.peter}" in str(each["entity"]) for each in events)
+    assert own.json()["total"] < everybody.json()["total"]
+    assert his
+    assert (await asking.get(f"AuditEvent/{his[0]}", headers=sent)).status_code == 404
+    assert (await asking.get(f"Patient/{records.peter}/$access-log", headers=sent)).status_code == 404
+    assert (await asking.get(f"Patient/{records.kat}/$access-log", headers=sent)).status_code == 200
