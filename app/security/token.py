@@ -27,7 +27,7 @@ from app.security.claims import (
 )
 from app.security.fetch import Fetch
 from app.security.introspection import Introspecting
-from app.security.jws import Jws, is_jwt, read, verify
+from app.security.jws import MAX_TOKEN_BYTES, Jws, is_jwt, read, verify
 from app.security.keys import Keys
 from app.security.principal import Principal
 from app.security.refusal import RefusedError, unusable
@@ -142,7 +142,7 @@ class Tokens:
 
     async def _of_opaque(self, token: str) -> Found:
         asked = [one for one in self.issuers if one.introspection]
-        if not asked:
+        if not asked or len(token) > MAX_TOKEN_BYTES:
             raise unusable("it is no token that this server understands")
         unavailable: RefusedError | None = None
         for issuer in asked:

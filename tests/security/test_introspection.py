@@ -122,6 +122,17 @@ async def test_answer_without_an_end_is_not_kept(tokens: Tokens) -> None:
 
 
 @respx.mock
+async def test_nobody_is_asked_for_a_very_long_token(tokens: Tokens) -> None:
+    """IUA-27: what cannot be a token is refused here."""
+    route = respx.post(INTROSPECTION).mock(return_value=active())
+
+    with pytest.raises(RefusedError) as caught:
+        await tokens.principal("x" * 20_000)
+
+    assert (caught.value.status, route.called) == (401, False)
+
+
+@respx.mock
 async def test_requests_share_a_question(tokens: Tokens) -> None:
     """IUA-86: the same token at the same time is asked for once."""
 
