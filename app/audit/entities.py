@@ -1,6 +1,6 @@
 """The entities of an event: whose data, which data, what was asked, and as part of what.
 
-Spec: AUD-09, AUD-14, AUD-20 to AUD-26; MHD section 14; docs/decisions/0024 for `traceparent`.
+Spec: AUD-09, AUD-14, AUD-20 to AUD-26; MHD section 14; docs/decisions/0029 for `traceparent`.
 """
 
 from __future__ import annotations

@@ -136,6 +136,15 @@ async def _removed_wrongly(world: World) -> httpx.Response:
 
 _Q, _P, _D = "24", "1", "4"
 
+# What somebody else tells (exchange 11).
+FOREIGN = {
+    "resourceType": "AuditEvent",
+    "type": {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "110100"},
+    "recorded": "2026-01-15T07:00:00Z",
+    "agent": [{"requestor": False, "who": {"display": "ward viewer 3"}}],
+    "source": {"observer": {"display": "ward viewer 3"}},
+}
+
 ROWS = (
     Row(
         "ITI-65", post("", lambda world: submission(subject=f"Patient/{world.north}")), post("", _broken),
@@ -257,6 +266,10 @@ ROWS = (
         "ITI-81", get("AuditEvent", date="ge2020-01-01", patient="Patient/{north}"),
         get("AuditEvent", date="junk", patient="Patient/{north}"),
         f"{BASIC}.PatientQuery", ("search", "ITI-81"), "E", THERE, (_P, _Q),
+    ),
+    Row(
+        "ITI-20", post("AuditEvent", lambda world: FOREIGN), post("AuditEvent", lambda world: FOREIGN | {"recorded": "x"}),
+        f"{BASIC}.Create", ("create", "ITI-20"), "C", THERE, (_D,),
     ),
     Row(
         "log of a person", get("Patient/{north}/$access-log"), get("Patient/{north}/$access-log", date="junk"),
