@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from app.fhir.resource import Resource
+from app.fhir.resource import Resource, parse_json
 from app.fhir.xml import to_xml
 from tests.audit.keeping import JSON, Log
+from tests.conftest import PROJECT
 
 # Exchange 11: the bare minimum.
 MINIMUM: Resource = {
@@ -19,6 +21,7 @@ MINIMUM: Resource = {
     "agent": [{"requestor": False, "who": {"display": "ward viewer 3"}}],
     "source": {"observer": {"display": "ward viewer 3"}},
 }
+EXAMPLES = sorted((PROJECT / "profiles" / "ihe.iti.balp-1.1.4" / "examples" / "valid").glob("audit-*.json"))
 POST = {"method": "POST", "url": "AuditEvent"}
 BROKEN: Resource = {"resourceType": "AuditEvent", "recorded": "yesterday"}
 
@@ -159,3 +162,16 @@ async def test_metadata_tells_of_both(client: httpx.AsyncClient) -> None:
     assert not any(each["code"] in ("update", "delete", "patch") for each in found["interaction"])
     assert "syslog" not in str(statement).lower()
     assert "ITI-82" not in str(statement)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+async def test_every_example_of_the_guides_is_taken(client: httpx.AsyncClient, log: Log, path: Path) -> None:
+    """AUD-74, AUD-82: disclosures, decisions and whatever else is fed is read back as it was sent."""
+    sent = parse_json(path.read_bytes())
+
+    answer = await client.post("AuditEvent", content=path.read_bytes(), headers=JSON)
+
+    assert answer.status_code == 201, answer.text
+    found = (await client.get(answer.headers["location"])).json()
+    kept = {name: value for name, value in found.items() if name not in ("id", "meta")}
+    assert kept == {name: value for name, value in sent.items() if name not in ("id", "meta")}
