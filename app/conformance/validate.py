@@ -19,6 +19,9 @@ DEFINITION = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
 # Modes of the operation: FHIR R4 valueset-resource-validation-mode.html.
 MODES = ("create", "update", "delete", "profile")
 
+# Parameters beside `resource`, in the URL or in the body.
+NAMES = ("profile", "mode")
+
 # Stands for a value that is no text; no mode and no profile has this name.
 _NO_TEXT = "?"
 
@@ -35,27 +38,35 @@ async def validate(message: RequestMessage, context: Context) -> ResponseMessage
         200 and an OperationOutcome, whatever the verdict; one issue of severity information when there is none else.
 
     Raises:
-        FhirError: `required` (400) without a resource, `code-invalid` (400) for a mode that there is not,
-            `not-found` (404) for a profile that no package has.
+        FhirError: `required` (400) without a resource, `invalid` (400) for two of them or two modes, `code-invalid`
+            (400) for a mode that there is not, `not-found` (404) for a profile that no package has, and for a path
+            whose type R4 does not have.
     """
+    _require_type(message, context)
     resource, asked = _asked(message)
     mode, profiles = asked.get("mode", [""])[0], asked.get("profile", [])
     _require_known(mode, profiles, context)
-    issues = [*_check_type(message, resource), *_check_mode(mode, resource)]
+    issues = [*_check_type(message, resource), *_check_mode(mode, resource), *_unknown(message)]
     for profile in profiles or [""]:
         issues += context.validator.validate(resource, profile, claims=not profiles)
     issues += [] if profiles else _check_claims(resource, context)
     return ResponseMessage(200, operation_outcome(issues or [_valid(resource, profiles)]))
 
 
+def _require_type(message: RequestMessage, context: Context) -> None:
+    kind, _, operation = message.url.partition("?")[0].partition("/")
+    if operation and not context.validator.knows_type(kind):
+        raise FhirError("not-found", f"FHIR R4 has no type of resource `{kind[:64]}`.")
+
+
 def _asked(message: RequestMessage) -> tuple[Resource, dict[str, list[str]]]:
     """Return the resource, and the values of `profile` and `mode` from the URL and the body."""
     asked: dict[str, list[str]] = {}
     for name, text in message.query:
-        if name in ("profile", "mode") and text:
+        if name in NAMES and text:
             asked.setdefault(name, []).append(text)
     resource = message.resource
-    if resource and resource.get("resourceType") == "Parameters" and message.variables.get("type") != "Parameters":
+    if resource and resource.get("resourceType") == "Parameters" and not _is_of_type(message, "Parameters"):
         resource = _unpacked(resource, asked)
     if resource is None:
         text = "`$validate` needs a resource: as the body, or as the parameter `resource` of a Parameters body."
@@ -64,16 +75,43 @@ def _asked(message: RequestMessage) -> tuple[Resource, dict[str, list[str]]]:
 
 
 def _unpacked(parameters: Resource, asked: dict[str, list[str]]) -> Resource | None:
-    found = None
-    sent = parameters.get("parameter")
-    for parameter in sent if isinstance(sent, list) else ():
-        name = parameter.get("name") if isinstance(parameter, dict) else None
+    found: list[object] = []
+    for parameter in _parameters(parameters):
+        name = parameter.get("name")
         if name == "resource":
-            found = parameter.get("resource")
-        elif name in ("profile", "mode"):
+            found.append(parameter.get("resource"))
+        elif name in NAMES:
             value = next((value for key, value in parameter.items() if key.startswith("value")), None)
-            asked.setdefault(name, []).append(value if isinstance(value, str) else _NO_TEXT)
-    return found if isinstance(found, dict) else None
+            asked.setdefault(str(name), []).append(value if isinstance(value, str) else _NO_TEXT)
+    for name, values in (("resource", found), ("mode", asked.get("mode", []))):
+        if len(values) > 1:
+            text = f"`$validate` takes one parameter `{name}`. Came: {len(values)}."
+            raise FhirError("invalid", text, expression="Parameters.parameter")
+    return found[0] if found and isinstance(found[0], dict) else None
+
+
+def _parameters(parameters: Resource) -> list[Resource]:
+    sent = parameters.get("parameter")
+    return [one for one in sent if isinstance(one, dict)] if isinstance(sent, list) else []
+
+
+def _unknown(message: RequestMessage) -> Iterator[Issue]:
+    """Warn of parameters that the operation does not have: what they were to bring about does not happen."""
+    for name in dict.fromkeys(name for name, _ in message.query):
+        if name not in (*NAMES, "_format", "_pretty"):
+            yield Issue("not-supported", f"`$validate` has no parameter `{name[:64]}`; ignored.", severity="warning")
+    resource = message.resource or {}
+    if resource.get("resourceType") != "Parameters" or _is_of_type(message, "Parameters"):
+        return
+    for position, parameter in enumerate(_parameters(resource)):
+        name = str(parameter.get("name", ""))
+        if name not in (*NAMES, "resource"):
+            text, at = f"`$validate` has no parameter `{name[:64]}`; ignored.", f"Parameters.parameter[{position}]"
+            yield Issue("not-supported", text, at, severity="warning")
+
+
+def _is_of_type(message: RequestMessage, kind: str) -> bool:
+    return message.variables.get("type") == kind
 
 
 def _require_known(mode: str, profiles: list[str], context: Context) -> None:

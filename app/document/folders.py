@@ -15,7 +15,7 @@ from app.document.keys import keys_of
 from app.document.meaning import Meaning
 from app.document.patients import are_same
 from app.document.publication import Publication
-from app.document.stored import Stored, stored, subject_of
+from app.document.stored import Stored, stored, subject_of, those_stored
 from app.document.submission import refuse
 from app.document.vocabulary import DEPRECATED, FOLDER, METADATA_ERROR, PATIENTS_DIFFER, UNRESOLVED
 from app.fhir.outcome import Issue
@@ -57,11 +57,12 @@ async def _check_members(
 ) -> AsyncIterator[Issue]:
     """A Folder holds DocumentReferences of its own patient; those it gains are current (MHD-65-94, 95)."""
     before = _members(known.resource) if known else set()
+    there = await those_stored(_members(resource) - before, "DocumentReference", context)
     for position, item in enumerate(resource.get("entry", ())):
         text, at = str(item["item"].get("reference", "")), f"entry[{position}].item"
         if text in before or meaning.is_new(text):
             continue
-        member = await stored(text, "DocumentReference", context)
+        member = await stored(text, "DocumentReference", context) if text in there else None
         if member is None:
             yield entry.issue("not-found", f"`{text[:200]}` is not a DocumentReference stored here.", at, UNRESOLVED)
         elif not await are_same(subject_of(member.resource), meaning.subjects[entry.index], context):

@@ -5,6 +5,7 @@ Spec: ITI-65, 2:3.65.4.1.2; MHD-65-02..06, 13, 110; MHD-PR-02, 21, 30; the error
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -21,6 +22,10 @@ UNCONTAINED = f"{STRUCTURE_DEFINITION}/IHE.MHD.UnContained.Comprehensive.Provide
 COMPREHENSIVE = f"{STRUCTURE_DEFINITION}/IHE.MHD.Comprehensive.ProvideBundle"
 
 COMPREHENSIVE_FOLDER = f"{STRUCTURE_DEFINITION}/IHE.MHD.Comprehensive.Folder"
+
+# Type of an entry that is too many, or of which no slice wants more -> code; of others no slice wants any.
+_OUTSIDE = {"List": "required"} | dict.fromkeys(("Binary", "Bundle", "DocumentReference", "Patient"), "structure")
+_ENTRY = re.compile(r"Bundle\.entry\[([0-9]+)\]")
 
 # Strictest first: a Bundle that claims several is held to the first (MHD-65-04).
 LEVELS = (COMPREHENSIVE, UNCONTAINED, MINIMAL)
@@ -86,11 +91,13 @@ def admissible(bundle: Resource, level: str, context: Context) -> Resource:
         bundle = _with_identifier_types(bundle)
     if level == MINIMAL and switches.metadata_level == "comprehensive":
         level = UNCONTAINED
+    require_none(_check_methods(bundle), status=400)
     issues = context.validator.validate(bundle, level, is_strict=True)
-    require_none([_told(issue) for issue in _tolerated(issues, level)], status=400)
-    require_none(map(_told, context.validator.check_claims(bundle, soft=SOFT)), status=STATUS)
+    require_none([_told(issue, bundle) for issue in _tolerated(issues, level)], status=400)
+    claims = context.validator.check_claims(bundle, soft=SOFT)
+    require_none([_told(issue, bundle) for issue in claims], status=STATUS)
     if level != MINIMAL and not switches.minimal_folders:
-        require_none([_told(issue) for issue in _check_new_folders(bundle, context)], status=400)
+        require_none([_told(issue, bundle) for issue in _check_new_folders(bundle, context)], status=400)
     return bundle
 
 
@@ -131,8 +138,28 @@ def _tolerated(issues: list[Issue], level: str) -> Iterator[Issue]:
         yield issue
 
 
-def _told(issue: Issue) -> Issue:
-    """Return `issue` with the Document Sharing code that fits it."""
+def _told(issue: Issue, bundle: Resource) -> Issue:
+    """Return `issue` with the codes that the error table has for it."""
+    if issue.code == "structure" and (match := _ENTRY.fullmatch(issue.expression)):
+        return replace(
+            issue, code=_OUTSIDE.get(_type_of(bundle["entry"][int(match[1])]), "not-supported"), details=METADATA_ERROR
+        )
     if issue.code != "not-found":
         return replace(issue, details=METADATA_ERROR)
     return replace(issue, details=MISSING_DOCUMENT if issue.expression.endswith("attachment.url") else UNRESOLVED)
+
+
+def _type_of(entry: Resource) -> str:
+    resource = entry.get("resource")
+    return str(resource.get("resourceType", "")) if isinstance(resource, dict) else ""
+
+
+def _check_methods(bundle: Resource) -> Iterator[Issue]:
+    """Nothing is deleted by a submission, nor done by other methods than those of the profiles (MHD-65-07)."""
+    entries = bundle.get("entry")
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        request = entry.get("request") if isinstance(entry, dict) else None
+        method = request.get("method") if isinstance(request, dict) else None
+        if method in ("DELETE", "HEAD"):
+            text = f"`{method}` is not offered in a submission; `POST`, `PUT`, `PATCH` and `GET` are."
+            yield Issue("not-supported", text, f"Bundle.entry[{index}].request.method", details=METADATA_ERROR)

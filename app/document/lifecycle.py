@@ -13,7 +13,7 @@ from app.document.entry import Entry, Submission, is_list_of
 from app.document.meaning import Meaning
 from app.document.patients import are_same
 from app.document.publication import Publication
-from app.document.stored import Stored, stored, subject_of
+from app.document.stored import Stored, stored, subject_of, those_stored
 from app.document.submission import refuse
 from app.document.vocabulary import DEPRECATED, FOLDER, METADATA_ERROR, PATIENTS_DIFFER, UNRESOLVED
 from app.fhir.outcome import Issue
@@ -43,24 +43,37 @@ async def relate(submission: Submission, meaning: Meaning, publication: Publicat
             current or of another patient; `value` (400) for a PATCH that no replacement calls for.
     """
     issues: list[Issue] = []
+    there = await those_stored(_targets(submission, meaning), "DocumentReference", context)
     for entry in submission.documents:
         for position, relation in enumerate(entry.resource.get("relatesTo", ())):
-            at = f"relatesTo[{position}].target"
-            issues += [issue async for issue in _relation(entry, relation, at, meaning, publication, context)]
+            at, target = f"relatesTo[{position}].target", _target(entry, relation, meaning)
+            if target in there or meaning.is_new(target):
+                issues += [issue async for issue in _relation(entry, relation, at, meaning, publication, context)]
+            else:
+                issues.append(entry.issue("not-found", f"`{target[:200]}` is not stored here.", at, UNRESOLVED))
     issues += [issue async for issue in _patches(submission, publication, context)]
     refuse(issues)
+
+
+def _targets(submission: Submission, meaning: Meaning) -> set[str]:
+    return {_target(one, each, meaning) for one in submission.documents for each in one.resource.get("relatesTo", ())}
+
+
+def _target(entry: Entry, relation: Resource, meaning: Meaning) -> str:
+    """Return the reference to a relation's target: the name that it has here, else as it was sent."""
+    text = str(relation["target"].get("reference", ""))
+    return meaning.links.new_name(text, entry.full_url) or text
 
 
 async def _relation(
     entry: Entry, relation: Resource, at: str, meaning: Meaning, publication: Publication, context: Context
 ) -> AsyncIterator[Issue]:
-    text, code = str(relation["target"].get("reference", "")), relation["code"]
-    name = meaning.links.new_name(text, entry.full_url)
-    if name is not None and meaning.is_new(name):
+    text, code = _target(entry, relation, meaning), relation["code"]
+    if meaning.is_new(text):
         if code == "replaces":
             yield entry.issue("not-found", "`replaces` points to a document that is stored already.", at, UNRESOLVED)
         return
-    target = await stored(name or text, "DocumentReference", context)
+    target = await stored(text, "DocumentReference", context)
     if target is None:
         yield entry.issue("not-found", f"`{text[:200]}` is not stored here.", at, UNRESOLVED)
         return

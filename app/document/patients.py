@@ -9,7 +9,7 @@ Spec: ITI-65, 2:3.65.4.1.2.1 and 2:3.65.4.1.3; MHD-65-30, 40..49.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 from app.document.entry import Entry
@@ -19,7 +19,7 @@ from app.fhir.bundle import Links
 from app.fhir.outcome import FhirError, Issue
 from app.fhir.reference import parse as parse_reference
 from app.fhir.resource import Resource, parse_json
-from app.search.criteria import Terms, all_of
+from app.search.criteria import Criterion, Terms, all_of
 from app.search.query import parse as parse_query
 from app.store.change import Change, Create, Update
 from app.store.merged import survivors_of
@@ -104,12 +104,11 @@ async def _known(entry: Entry, context: Context) -> str:
 
 
 async def _by_condition(entry: Entry, context: Context) -> str:
-    asked = parse_qsl(entry.if_none_exist.rpartition("?")[2], keep_blank_values=True)
-    query = parse_query(context.definitions, "Patient", asked, base_url=context.base_url, strict=True)
-    found = await context.store.find_ids("Patient", query.criterion, 2)
+    at = f"Bundle.entry[{entry.index}].request.ifNoneExist"
+    criterion = _asked("Patient", entry.if_none_exist.rpartition("?")[2], at, UNKNOWN_PATIENT, context)
+    found = await context.store.find_ids("Patient", criterion, 2)
     if len(found) > 1:
         text = "`ifNoneExist` matches more than one known patient."
-        at = f"Bundle.entry[{entry.index}].request.ifNoneExist"
         raise FhirError("multiple-matches", text, expression=at, details=UNKNOWN_PATIENT)
     return next(iter(found), "")
 
@@ -174,12 +173,12 @@ async def resolve_conditional(text: str, expression: str, context: Context) -> s
     """Return the id of the one record that the conditional reference `text` (`Type?parameter=value`) matches.
 
     Raises:
-        FhirError: `not-found` (400) when none does, `multiple-matches` (412) when several do (MHD-65-30).
+        FhirError: `not-found` (400) when none does, `multiple-matches` (412) when several do (MHD-65-30); `value` or
+            `not-supported` (400) for a condition that this server does not understand.
     """
     resource_type, _, asked = text.partition("?")
-    pairs = parse_qsl(asked, keep_blank_values=True)
-    query = parse_query(context.definitions, resource_type, pairs, base_url=context.base_url, strict=True)
-    found = await context.store.find_ids(resource_type, query.criterion, 2)
+    criterion = _asked(resource_type, asked, expression, UNRESOLVED, context)
+    found = await context.store.find_ids(resource_type, criterion, 2)
     if len(found) == 1:
         return found[0]
     if found:
@@ -187,6 +186,17 @@ async def resolve_conditional(text: str, expression: str, context: Context) -> s
         raise FhirError("multiple-matches", text, expression=expression, details=UNRESOLVED)
     text = f"The conditional reference to a {resource_type} matches no record."
     raise FhirError("not-found", text, status=400, expression=expression, details=UNRESOLVED)
+
+
+def _asked(resource_type: str, asked: str, expression: str, details: str, context: Context) -> Criterion:
+    """Return what the query `asked` of a condition means; its refusal names the place in the Bundle."""
+    pairs = parse_qsl(asked, keep_blank_values=True)
+    try:
+        query = parse_query(context.definitions, resource_type, pairs, base_url=context.base_url, strict=True)
+    except FhirError as error:
+        issues = [replace(one, expression=expression, details=details) for one in error.issues]
+        raise FhirError.of(issues, status=400) from error
+    return query.criterion
 
 
 async def require_active(patient: str, entry: Entry, context: Context) -> Kept:

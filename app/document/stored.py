@@ -5,6 +5,7 @@ Spec: ITI-65, 2:3.65.4.1.3; MHD-65-91, 92.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from app.document.entry import Entry
@@ -13,9 +14,12 @@ from app.document.vocabulary import FOLDER, LIST_TYPES, UNRESOLVED
 from app.fhir.outcome import FhirError
 from app.fhir.reference import parse as parse_reference
 from app.fhir.resource import Resource, parse_json
-from app.search.criteria import Criterion
+from app.search.criteria import Criterion, Terms
 from app.search.query import parse as parse_query
 from app.transaction import Context
+
+# From so many records on it is asked first which of them there are.
+MANY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,16 @@ async def stored(text: str, resource_type: str, context: Context) -> Stored | No
             raise
         return None
     return Stored(f"{resource_type}/{kept.id}", kept.version, parse_json(kept.json), kept.required)
+
+
+async def those_stored(texts: Collection[str], resource_type: str, context: Context) -> Collection[str]:
+    """Return those of the references `texts` whose records may be there: many are looked up at once."""
+    if len(texts) < MANY:
+        return texts
+    parsed = {text: parse_reference(text, context.base_url) for text in texts}
+    ids = tuple({one.id for one in parsed.values() if one.kind == "literal" and one.resource_type == resource_type})
+    found = set(await context.store.find_ids(resource_type, Terms("_id", ids), len(ids))) if ids else set()
+    return {text for text, one in parsed.items() if one.id in found}
 
 
 async def stored_folder(entry: Entry, context: Context) -> Stored:

@@ -131,6 +131,11 @@ def fhir_format(accept: tuple[MediaRange, ...], asked_format: str = "", default:
     return best if _weight(usable, best) > 0 else None
 
 
+def is_of_other_versions(accept: Sequence[MediaRange]) -> bool:
+    """Whether every range of `accept` is of another version of FHIR than R4."""
+    return bool(accept) and all(one.parameters.get("fhirversion", "4.0") not in R4_VERSIONS for one in accept)
+
+
 def wants_html(accept: Sequence[MediaRange]) -> bool:
     """Whether a browser asks: `text/html` is named, and neither of FHIR's own types is."""
     names = {one.type for one in accept if one.q > 0}

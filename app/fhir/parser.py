@@ -14,10 +14,19 @@ from app.fhir.media_type import XML
 from app.fhir.outcome import FhirError
 from app.fhir.resource import DecimalText, Resource
 from app.fhir.structure import Structures
+from app.fhir.twins import place_of_twin
 from app.fhir.xml import XmlError, from_xml
 
 # Nested arrays and objects. Own choice: real resources stay below 30; parsers that recurse stay safe.
 MAX_DEPTH = 80
+
+
+class _TwinError(Exception):
+    """A property is there twice in one object; a parser's hook does not know where."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 def parse_resource(body: bytes, media_type: str, structures: Structures) -> Resource:
@@ -55,16 +64,21 @@ def _parse_json(body: bytes) -> Any:
     of 100 KB inside it needs a tenth of the time that looking for decimals first and using a faster parser then takes.
     """
     try:
+        text = body.removeprefix(BOM_UTF8).decode()
         value = json.loads(
-            body.removeprefix(BOM_UTF8).decode(),
+            text,
             parse_float=DecimalText,
             parse_int=_integer,
             parse_constant=_refuse_constant,
             object_pairs_hook=_refuse_twins,
         )
     except json.JSONDecodeError as error:
-        text = f"The body is not JSON: line {error.lineno}, column {error.colno}: {_words(error)}."
-        raise FhirError("structure", text) from None
+        words = f"line {error.lineno}, column {error.colno}: {_words(error)}"
+        raise FhirError("structure", f"The body is not JSON: {words}.") from None
+    except _TwinError as twin:
+        line, column = place_of_twin(text)
+        words = f"line {line}, column {column}: the property `{twin.name[:64]}` is there twice in one object"
+        raise FhirError("structure", f"The body is not FHIR JSON: {words}.") from None
     except UnicodeDecodeError:
         raise FhirError("structure", "The body is not JSON in UTF-8.") from None
     except RecursionError:
@@ -109,7 +123,7 @@ def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise FhirError("structure", f"The property `{name[:64]}` is there twice in one object.")
+            raise _TwinError(name)
         found[name] = value
     return found
 

@@ -17,6 +17,10 @@ from app.transaction import Option, RequestMessage
 TARGET = f"{MHD}/CapabilityStatement/IHE.MHD.DocumentResponder.Target"
 
 
+# Issue codes of refused searches, as MHD's table of errors has them (mhd.md section 15).
+CODES = {"value": "invalid", "modifier": "invalid"}
+
+
 def target_communities(resource_type: str) -> Option:
     """Return what the option Target Communities adds to the search of a type."""
     return Option(search_parameters={resource_type: (PARAMETER,)}, instantiates=(TARGET,))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from app.document.vocabulary import MHD, STRUCTURE_DEFINITION
 from app.interaction import query_of, read_resource, require_parameters, search_resources
-from app.mhd.finding import not_offered, of_type, target_communities, warnings_about
+from app.mhd.finding import CODES, not_offered, of_type, target_communities, warnings_about
 from app.search.query import Scope
 from app.transaction import Context, RequestMessage, ResponseMessage, Transaction, read, search_type
 
@@ -46,7 +46,7 @@ async def find_document_lists(message: RequestMessage, context: Context) -> Resp
             `XDSUnknownCommunity`, for communities that are not served.
     """
     warnings = warnings_about(message, context.switches)
-    scope = Scope(without=not_offered(context.switches))
+    scope = Scope(without=not_offered(context.switches), codes=CODES)
     query = query_of(of_type(message, "List"), context, "List", scope)
     if context.switches.search_requires_patient:
         require_parameters(query, (("patient", "patient.identifier", "_id"), ("status", "_id"), ("code", "_id")))

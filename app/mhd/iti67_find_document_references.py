@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from app.document.vocabulary import MHD, STRUCTURE_DEFINITION
 from app.interaction import query_of, read_resource, require_parameters, search_resources
-from app.mhd.finding import not_offered, target_communities, warnings_about
+from app.mhd.finding import CODES, not_offered, target_communities, warnings_about
 from app.search.query import Scope
 from app.transaction import Context, RequestMessage, ResponseMessage, Transaction, read, search_type
 
@@ -52,7 +52,7 @@ async def find_document_references(message: RequestMessage, context: Context) ->
             Document Consumer must send is missing and the switch `search_requires_patient` is on.
     """
     warnings = warnings_about(message, context.switches)
-    query = query_of(message, context, "DocumentReference", Scope(without=not_offered(context.switches)))
+    query = query_of(message, context, "DocumentReference", Scope(without=not_offered(context.switches), codes=CODES))
     if context.switches.search_requires_patient:
         require_parameters(query, (("patient", "patient.identifier", "_id"), ("status", "_id")))
     return await search_resources(query, context, warnings)

@@ -15,10 +15,11 @@ from app.fhir.packages import Packages
 from app.interaction import answer_with, asked_types, queries_of, query_of, require_parameters, search_types
 from app.interaction import search_resources as search
 from app.interaction.search_system import TYPE
-from app.mhd.finding import not_offered, of_type, warnings_about
+from app.mhd.finding import CODES, not_offered, of_type, warnings_about
 from app.search.criteria import Criterion, any_of
 from app.search.query import Scope
 from app.search.query import parse as parse_query
+from app.security.entries import require_compartment
 from app.transaction import Context, Interaction, RequestMessage, ResponseMessage, Transaction
 
 TYPES = ("DocumentReference", "List")
@@ -29,10 +30,15 @@ async def search_compartment(message: RequestMessage, context: Context) -> Respo
 
     Returns:
         200 and a Bundle of type searchset; an unknown patient has nothing (MHD-66-34).
+
+    Raises:
+        FhirError: `forbidden` (403, 401) to a caller who is bound to another patient.
     """
+    require_compartment(message.access, message.variables["id"])
     path = message.url.partition("?")[0].removesuffix("/_search")
     resource_type = path.rpartition("/")[2]
-    scope = Scope(path, _compartment(message.variables["id"], resource_type, context), not_offered(context.switches))
+    within, without = _compartment(message.variables["id"], resource_type, context), not_offered(context.switches)
+    scope = Scope(path, within, without, CODES)
     warnings = warnings_about(message, context.switches)
     return await search(query_of(of_type(message, resource_type), context, resource_type, scope), context, warnings)
 

@@ -21,6 +21,7 @@ from app.fhir.media_type import (
     XML,
     MediaRange,
     fhir_format,
+    is_of_other_versions,
     normalise_format,
     parse_accept,
     split,
@@ -86,9 +87,11 @@ def with_parameters(form: Wanted, pairs: Pairs) -> Wanted:
 
 def not_acceptable(form: Wanted) -> FhirError:
     """Return the refusal of a caller who takes neither JSON nor XML."""
+    if not form.asked_format and is_of_other_versions(form.accept):
+        text = f"`Accept` asks for another `fhirVersion` than that of this server, `4.0`: {WAY_OUT}"
+        return FhirError("not-supported", text, status=406)
     came = "`_format`" if form.asked_format else "`Accept`"
-    version = f" `fhirVersion` is `{R4_VERSIONS[0]}` here." if any(_is_of_another_version(one) for one in form.accept) else ""
-    return FhirError("not-supported", f"{came} names no format of this server: {WAY_OUT}{version}", status=406)
+    return FhirError("not-supported", f"{came} names no format of this server: {WAY_OUT}", status=406)
 
 
 def body_format(content_type: str, encoding: str = "") -> str:

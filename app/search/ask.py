@@ -90,9 +90,13 @@ def _require_known(parameter: SearchParameter, modifier: str) -> None:
         raise _unknown_modifier(parameter, modifier)
 
 
+class UnknownModifierError(FhirError):
+    """A modifier that the parameter does not have."""
+
+
 def _unknown_modifier(parameter: SearchParameter, modifier: str) -> FhirError:
     known = ", ".join(f"`:{each}`" for each in sorted({"missing", *MODIFIERS[parameter.type]}))
     message = (
         f"Search parameter `{parameter.code}`: the modifier `:{modifier[:40]}` is not supported; there are {known}."
     )
-    return FhirError("not-supported", message)
+    return UnknownModifierError("not-supported", message)

@@ -9,12 +9,12 @@ Spec: FHIR R4 search.html; MHD-GEN-20 to MHD-GEN-27, MHD-66-05 to MHD-66-07, MHD
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from app.fhir.outcome import FhirError, Issue
 from app.search import page, result
-from app.search.ask import Pair, ask
+from app.search.ask import Pair, UnknownModifierError, ask
 from app.search.criteria import EVERYTHING, NOTHING, Criterion, all_of
 from app.search.definitions import Definitions
 from app.search.page import Paging, Position
@@ -72,11 +72,13 @@ class Scope:
         path: as in `Query`; part of the page token.
         within: what every result meets, whatever is asked.
         without: names of parameters that are not known here.
+        codes: issue codes of refusals where a transaction has other ones: `value`, `modifier` -> code.
     """
 
     path: str | None = None
     within: Criterion = EVERYTHING
     without: Collection[str] = ()
+    codes: Mapping[str, str] = field(default_factory=dict)
 
 
 WHOLE_TYPE = Scope()
@@ -136,7 +138,8 @@ class _Reading:
         try:
             is_known = self._is_in_scope(name) and (self._shape(name, text) or self._ask(name, text))
         except FhirError as error:
-            self.issues += error.issues
+            kind = "modifier" if isinstance(error, UnknownModifierError) else error.issues[0].code
+            self.issues += [replace(one, code=self.scope.codes.get(kind, one.code)) for one in error.issues]
             return
         if name not in (page.PARAMETER, page.BEFORE):
             self.applied.append(sent) if is_known else self.ignored.append(name)

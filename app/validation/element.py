@@ -17,6 +17,9 @@ from app.validation.references import check_target, check_url
 from app.validation.structure import Check
 from app.validation.terminology import check_binding
 
+# Codes that R4's words for an element allow beside those of its value set.
+BESIDE_BINDING = {"CapabilityStatement.format": frozenset({"json", "xml", "ttl"})}
+
 
 def extras(compiler: Compiling, node: Node, code: str) -> tuple[Check, ...]:
     """Return the checks of values of the type `code`: fixed value, binding, limits, targets, invariants."""
@@ -25,7 +28,7 @@ def extras(compiler: Compiling, node: Node, code: str) -> tuple[Check, ...]:
     if node.fixed:
         found.append(check_fixed(*node.fixed, code, by(origin("fixed", ""), node.slice_name)))
     if node.binding and not (node.fixed and node.binding[0] != "required"):
-        found.append(_binding(compiler, node.binding, origin("binding", ""), code))
+        found.append(_binding(compiler, node.binding, origin("binding", ""), node.path, code))
     if node.limits:
         found += check_limits(node.limits, by(origin("maxLength", origin("minValue", "")), node.slice_name))
     if code == "Reference":
@@ -60,10 +63,14 @@ def _one_of(checks: list[Check]) -> Check:
     return check
 
 
-def _binding(compiler: Compiling, binding: tuple[str, str], source: str, code: str) -> Check | None:
+def _binding(compiler: Compiling, binding: tuple[str, str], source: str, path: str, code: str) -> Check | None:
     if binding[0] == "required" and compiler.packages.value_set(binding[1]) is None:
         compiler.complain(f"value set `{binding[1]}`, required by {by(source)}, is in no package")
-    return check_binding(binding, source, code, compiler.packages)
+    check = check_binding(binding, source, code, compiler.packages)
+    also = BESIDE_BINDING.get(path)
+    if check is None or also is None:
+        return check
+    return lambda value, place: None if value in also else check(value, place)
 
 
 def _invariants(compiler: Compiling, node: Node, code: str) -> list[Check | None]:

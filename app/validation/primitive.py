@@ -54,7 +54,7 @@ EXPECTED = {
     "unsignedInt": "a whole number from 0 to 2,147,483,647",
     "positiveInt": "a whole number from 1 to 2,147,483,647",
     "decimal": "a number",
-    "boolean": "true or false",
+    "boolean": "`true` or `false`, in lower case",
 }
 _LOWEST = {"integer": -(2**31), "unsignedInt": 0, "positiveInt": 1}
 _LONGEST_STRING = 2**20

@@ -192,10 +192,15 @@ def check_primitive(code: str) -> Check:
         if value == "" and text:
             return [Finding("structure", f"An empty string is not allowed; expected is a `{code}`: {expected}.")]
         if (type(value) is str) is not text or isinstance(value, (dict, list)) or value is None:
-            return [wrong_type(value, f"a `{code}`, in JSON {'a string' if text else expected}")]
+            return [wrong_type(value, f"a `{code}`: {_in_words(expected, text=text)}")]
         return [Finding("value", f"This is not a valid `{code}`: expected is {expected}.")]
 
     return check
+
+
+def _in_words(expected: str, *, text: bool) -> str:
+    """Return what is expected where JSON has a value of another kind; XML knows no kinds, and comes as strings."""
+    return f"{expected}, in JSON {'a string' if text else 'without quotation marks'}"
 
 
 def check_choice(name: str, keys: frozenset[str]) -> Check:

@@ -41,6 +41,10 @@ class Validator:
         """Whether a package has the profile, a canonical URL, perhaps with `|version`."""
         return self._check(profile) is not None
 
+    def knows_type(self, name: str) -> bool:
+        """Whether `name` is a type of resource."""
+        return self._compiler.is_concrete(name)
+
     def survey(self) -> tuple[str, ...]:
         """Return `problems` of every profile of every package; takes about a second, and once."""
         survey(self._compiler)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from app.store.driver import Connection
 
 JSON = {"content-type": "application/fhir+json"}
+PATIENT = {"resourceType": "Patient"}
 COMPREHENSIVE = f"{SD}/IHE.MHD.Comprehensive.DocumentReference"
 
 
@@ -109,6 +110,8 @@ async def test_bundle_is_not_stored(client: httpx.AsyncClient, database: Connect
     assert not errors(await validate(client, "Bundle/$validate", submission(), profile=LEVELS["comprehensive"]))
 
     for name in await database.database.list_collection_names():
+        if "audit" in name.lower():
+            continue  # that it was asked is recorded
         assert await database.database[name].count_documents({}) == 0, name
 
 
@@ -164,3 +167,64 @@ async def test_request_that_makes_no_sense(
     response = await client.post("$validate", content=json.dumps(body), headers=JSON, params=query)
 
     assert (response.status_code, response.json()["issue"][0]["code"]) == (status, code)
+
+
+async def test_unknown_parameter_is_told(client: httpx.AsyncClient) -> None:
+    """FHIR R4 operations.html: what the operation does not have is ignored, and named in a warning."""
+    sent = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": PATIENT}, {"name": "foo"}]}
+
+    response = await client.post("/$validate?bar=1&_format=json", json=sent, headers=JSON)
+
+    told = [(one["severity"], one["code"], one.get("expression")) for one in response.json()["issue"]]
+    assert response.status_code == 200
+    assert told == [("warning", "not-supported", None), ("warning", "not-supported", ["Parameters.parameter[1]"])]
+
+
+@pytest.mark.parametrize("name", ["resource", "mode"])
+async def test_parameter_that_is_there_twice(client: httpx.AsyncClient, name: str) -> None:
+    """FHIR R4 resource-operation-validate.html: `resource` and `mode` are 0..1."""
+    twins = {"resource": {"resource": PATIENT}, "mode": {"valueCode": "create"}}
+    once = [{"name": each, **twins[each]} for each in twins]
+    sent = {"resourceType": "Parameters", "parameter": [*once, {"name": name, **twins[name]}]}
+
+    response = await client.post("/$validate", json=sent, headers=JSON)
+
+    assert (response.status_code, response.json()["issue"][0]["code"]) == (400, "invalid")
+
+
+async def test_type_that_there_is_not(client: httpx.AsyncClient) -> None:
+    """FHIR R4 http.html: there is nothing at a path whose type R4 does not have."""
+    response = await client.post("/Foo/$validate", json=PATIENT, headers=JSON)
+
+    assert (response.status_code, response.json()["issue"][0]["code"]) == (404, "not-found")
+    assert (await client.post("/Observation/$validate", json=PATIENT, headers=JSON)).status_code == 200
+
+
+async def test_short_names_of_formats(client: httpx.AsyncClient) -> None:
+    """FHIR R4 capabilitystatement.html: `json` and `xml` are formats; a document's media type is none of them."""
+    statement = {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": "2025-03-01",
+        "kind": "requirements",
+        "description": "A statement.",
+        "fhirVersion": "4.0.1",
+        "rest": [{"mode": "server"}],
+        "format": ["json", "xml", "application/fhir+json"],
+    }
+    for made, codes in (
+        (statement, ["informational"]),
+        (statement | {"format": ["nonsense"]}, ["code-invalid"]),
+        ({"resourceType": "Binary", "contentType": "json"}, ["code-invalid"]),
+    ):
+        answer = (await client.post("/$validate", json=made, headers=JSON)).json()
+        assert [one["code"] for one in answer["issue"]] == codes, answer
+
+
+async def test_boolean_in_capitals(client: httpx.AsyncClient) -> None:
+    """MHD-ERR-02: what is said of a boolean helps who sent XML, and who sent JSON."""
+    xml = '<Patient xmlns="http://hl7.org/fhir"><active value="TRUE"/></Patient>'
+    for content, media_type in ((xml, "xml"), ('{"resourceType":"Patient","active":"true"}', "json")):
+        headers = {"content-type": f"application/fhir+{media_type}", "accept": "application/fhir+json"}
+        (told,) = (await client.post("/$validate", content=content, headers=headers)).json()["issue"]
+        assert "`true` or `false`, in lower case, in JSON without quotation marks" in told["diagnostics"]

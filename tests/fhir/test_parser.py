@@ -151,3 +151,18 @@ def test_decimals_keep_their_text(packages: Packages) -> None:
 def test_byte_order_mark_is_tolerated(media_type: str, body: bytes, packages: Packages) -> None:
     """RFC 8259 section 8.1: a parser may ignore the mark that editors on Windows put before a text."""
     assert parse_resource(b"\xef\xbb\xbf" + body, media_type, packages.structures)["resourceType"] == "Patient"
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ('{"resourceType":"Patient",\n "active":true,\n "active":false}', "line 3, column 2"),
+        ('{"resourceType":"Patient", "name": [{"family":"a"}, {"family":"a:\\"","family":"b"}]}', "line 1, column 70"),
+        ('{"resourceType":"X", "a":{"a":{"a":[{},{}]}}, "\\u0061":1}', "line 1, column 47"),
+    ],
+)
+def test_place_of_a_property_that_is_there_twice(packages: Packages, body: str, place: str) -> None:
+    """MHD-ERR-02: line and column of the second one."""
+    with pytest.raises(FhirError, match=place) as refused:
+        parse_resource(body.encode(), JSON, packages.structures)
+    assert "is there twice in one object" in refused.value.issues[0].diagnostics

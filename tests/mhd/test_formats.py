@@ -289,3 +289,11 @@ async def test_nothing_is_lost_between_the_formats(
     second = locations(await posted(client, again, packages, JSON, accept=JSON))[1]
     in_xml = decoded(await client.get(second, headers={"accept": XML}), packages)
     assert stored_form(in_xml) == expected
+
+
+async def test_other_version_is_named(client: httpx.AsyncClient) -> None:
+    """MHD-GEN-05, MHD-GEN-06: who asks for another version of FHIR is told which one is here."""
+    response = await client.get("/metadata", headers={"accept": "application/fhir+json; fhirVersion=5.0"})
+    assert response.status_code == 406
+    assert "`fhirVersion`" in issue(response)["diagnostics"]
+    assert "`4.0`" in issue(response)["diagnostics"]

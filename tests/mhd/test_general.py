@@ -352,3 +352,13 @@ async def test_answers_meet_their_profiles(client: httpx.AsyncClient, publish: P
         assert answer.json()["entry"]
         found = validator.validate(parse_json(answer.content), f"{SD}/IHE.MHD.{name}")
         assert [one for one in found if one.is_error] == [], name
+
+
+@pytest.mark.parametrize(
+    "asked", ["date=never", "patient:foo=1", "_count=x", "identifier=|", "_total=all", "_include=x"]
+)
+@pytest.mark.parametrize("path", ["DocumentReference", "List", "Patient/p1/List"])
+async def test_bad_search_is_invalid(client: httpx.AsyncClient, path: str, asked: str) -> None:
+    """MHD-GEN-20, MHD-GEN-25, MHD-ERR-01: the table of errors has one code for a bad value and a bad modifier."""
+    response = await client.get(f"/{path}?{asked}")
+    assert (response.status_code, issue(response)["code"]) == (400, "invalid"), response.text

@@ -89,7 +89,7 @@ def hex_hash() -> Resource:
 # name (with the requirements it stands for) -> Bundle, status, issue code, expression of the issue, details code;
 # behind ` > ` stands the name of an element that is missing there.
 REFUSALS: dict[str, tuple[Callable[[], Resource], int, str, str, str]] = {
-    "MHD-65-02 batch": (lambda: edited("type", "batch"), 400, "not-supported", "Bundle.type", ""),
+    "MHD-65-02 document": (lambda: edited("type", "document"), 400, "not-supported", "Bundle.type", ""),
     "MHD-65-04 no claim": (lambda: edited("meta", None), 400, "required", "Bundle.meta.profile", METADATA),
     "MHD-65-04 foreign claim": (
         lambda: edited("meta.profile", ["http://example.org/x"]), 400, "value", "Bundle.meta.profile", METADATA),
@@ -109,7 +109,7 @@ REFUSALS: dict[str, tuple[Callable[[], Resource], int, str, str, str]] = {
         lambda: with_entry(entry(submission_set())), 400, "structure", "Bundle.entry", METADATA),
     "MHD-65-12 no DocumentReference": (lambda: without_entry(1), 400, "", "", ""),
     "MHD-65-13 Practitioner": (
-        lambda: with_entry(entry({"resourceType": "Practitioner"})), 400, "structure", "Bundle.entry[3]", METADATA),
+        lambda: with_entry(entry({"resourceType": "Practitioner"})), 400, "not-supported", "Bundle.entry[3]", METADATA),
     "MHD-65-13 DELETE": (
         lambda: with_entry({"fullUrl": urn(), "request": {"method": "DELETE", "url": "DocumentReference/1"}}),
         400, "", "Bundle.entry[3]", METADATA),
@@ -404,3 +404,73 @@ async def test_document_without_bytes_is_one_that_says_so(publish: Publish) -> N
     empty = changed(edited("entry.2.resource.data", None), "entry.1.resource.content.0.attachment.size", 0)
 
     assert (await publish(empty)).status_code == 200
+
+
+def also(made: Resource, resource: Resource, method: str = "POST", url: str = "") -> Resource:
+    made["entry"].append(entry(resource, method=method, url=url))
+    return made
+
+
+# What a submission has beside a good one -> code and place of the refusal (mhd.md section 15).
+OUTSIDE = {
+    "another type": (
+        lambda: also(submission(), {"resourceType": "Basic", "code": {"text": "x"}}),
+        "not-supported",
+        "Bundle.entry[3]",
+    ),
+    "a second SubmissionSet": (lambda: also(submission(), submission_set(entry=None)), "required", "Bundle.entry[3]"),
+    "no SubmissionSet": (lambda: changed(submission(), "entry.0", None), "required", "Bundle"),
+    "DELETE": (
+        lambda: also(submission(), {"resourceType": "Patient"}, "DELETE", "Patient/p1"),
+        "not-supported",
+        "Bundle.entry[3].request.method",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+async def test_entry_outside_the_slices(publish: Publish, counts: Count, name: str) -> None:
+    """MHD-65-07, MHD-65-14, MHD-ERR-01: what no slice takes is not supported; of SubmissionSets there is one."""
+    made, code, expression = OUTSIDE[name]
+    before = await counts()
+
+    response = await publish(made())
+
+    found = issue(response)
+    assert (response.status_code, found["code"], found["expression"]) == (400, code, [expression]), response.text
+    assert details(found) == "XDSRepositoryMetadataError"
+    assert await counts() == before
+
+
+async def test_delete_without_a_resource(publish: Publish) -> None:
+    """MHD-65-07: the refusal speaks of the method alone."""
+    made = submission()
+    made["entry"].append({"fullUrl": urn(), "request": {"method": "DELETE", "url": "DocumentReference/x"}})
+
+    response = await publish(made)
+
+    assert [one["code"] for one in response.json()["issue"]] == ["not-supported"]
+
+
+@pytest.mark.parametrize("query", ["foo=1", "identifier=|", "birthdate=yesterday"])
+async def test_condition_that_is_not_understood(publish: Publish, query: str) -> None:
+    """MHD-65-30, MHD-ERR-02: the refusal names the place in the Bundle, and has its code."""
+    response = await publish(submission(subject=f"Patient?{query}"))
+
+    assert response.status_code == 400
+    found = issue(response)
+    assert details(found) == "UnresolvedReferenceException"
+    assert found["expression"] == ["Bundle.entry[0].resource.subject.reference"]
+
+
+async def test_batch_publishes_nothing(publish: Publish, counts: Count) -> None:
+    """MHD-65-02: what is offered as a batch is no submission."""
+    before = await counts()
+
+    response = await publish(changed(submission(), "type", "batch"))
+
+    if response.status_code == 200:  # others may be batched
+        assert {one["response"]["status"][0] for one in response.json()["entry"]} == {"4"}
+    else:
+        assert response.status_code == 400
+    assert await counts() == before

@@ -6,7 +6,7 @@ Sections: ITI TF-2:3.65.4.1.2.2, 2:3.65.4.1.3; ITI TF-3:4.2.2.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -14,6 +14,9 @@ import pytest
 from app.fhir.resource import Resource
 from tests.mhd.conftest import Count, Publish, details, issue, locations, served
 from tests.submissions import UNIQUE_ID, entry, identifier, oid, submission, urn
+
+if TYPE_CHECKING:
+    from app.store.driver import Connection
 
 CODES = ("replaces", "transforms", "appends", "signs")
 FHIR_JSON = {"content-type": "application/fhir+json"}
@@ -433,3 +436,32 @@ async def test_conditional_target_is_replaced(client: httpx.AsyncClient, publish
     await published(publish, related("replaces", f"DocumentReference?identifier=urn:ietf:rfc:3986|{value}"))
 
     assert await status_of(client, target) == "superseded"
+
+
+async def test_many_unknown_targets_are_looked_up_at_once(publish: Publish, database: Connection) -> None:
+    """MHD-65-72, MHD-SEC-08: each is told, and the database is asked a few times, not thousands."""
+    targets = [relation("appends", f"DocumentReference/x{at}") for at in range(500)]
+    asked = database.database["system.profile"]
+    await database.database.command("profile", 2)
+    try:
+        response = await publish(submission(relatesTo=targets))
+        questions = await asked.count_documents({"op": "query", "ns": {"$not": {"$regex": "system.profile"}}})
+    finally:
+        await database.database.command("profile", 0)
+        await asked.drop()
+
+    assert (response.status_code, details(issue(response))) == (400, "UnresolvedReferenceException")
+    assert len(response.json()["issue"]) == 101  # the first hundred, and how many more there are
+    assert 0 < questions < 30
+
+
+async def test_some_of_many_targets_are_unknown(publish: Publish) -> None:
+    """MHD-65-72: only those are told."""
+    there = [await published(publish) for _ in range(3)]
+    targets = [relation("appends", name) for name in (*there, "DocumentReference/x", "DocumentReference/y")]
+
+    response = await publish(submission(relatesTo=targets))
+
+    told = response.json()["issue"]
+    assert [one["expression"][0].split("resource.")[1] for one in told] == [f"relatesTo[{at}].target" for at in (3, 4)]
+    assert (await publish(submission(relatesTo=targets[:3]))).status_code == 200
