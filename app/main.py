@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ from app.document.value_sets import load as load_value_sets
 from app.domains import Domains
 from app.domains import load as load_domains
 from app.fhir import packages as fhir_packages
+from app.front import front_of
 from app.interaction.search_system import handing_over
 from app.iua.authority import Authority
 from app.iua.own import Given, authorities, scopes_of, trusted
@@ -34,19 +35,12 @@ from app.patient.persons import everybody
 from app.pdqm.iti78_patient_demographics_query import search_system_for_patients
 from app.privacy.register import Register
 from app.privacy.restriction import derived as consent_derived
-from app.rest.arrival import Pace
 from app.rest.authority import add_authority
-from app.rest.body import Limits
-from app.rest.cors import Cors
 from app.rest.framework_errors import add_framework_errors
-from app.rest.front import Front
 from app.rest.health import add_health
 from app.rest.log import configure, log
-from app.rest.metrics import Metrics
 from app.rest.pages import add_pages
-from app.rest.proxies import Proxies, networks_of
 from app.rest.routes import add_fhir
-from app.rest.throttle import Throttle
 from app.search.definitions import Definitions
 from app.search.page import Paging
 from app.security.assembly import guard_of
@@ -58,7 +52,9 @@ from app.store.audit import EVENTS
 from app.store.driver import connect
 from app.store.merged import FILED, filed_under
 from app.store.resources import Store
+from app.store.sweeping import sweep_forever
 from app.transaction import Context, Transaction, complete, offered
+from app.validation.problems import surveyed
 from app.validation.validator import Validator
 
 # Each IHE profile that this server implements adds its transactions here.
@@ -72,9 +68,7 @@ TRANSACTIONS: tuple[Transaction, ...] = handing_over(
     {"Patient": search_system_for_patients},
 )
 
-SWEEP_EVERY_S = 3600.0
 EXAMPLE_DOMAINS = Path(__file__).parent / "examples" / "domains.toml"
-ABANDONED_AFTER = timedelta(hours=6)  # longer than any upload takes
 
 
 def create_app(
@@ -97,7 +91,7 @@ def create_app(
         async with running(settings, transactions, serves=True) as context:
             app.state.context = context
             front.metrics.gauges.update(context.recorder.gauges)
-            telling = asyncio.create_task(tell_problems(context)) if tells else None
+            telling = asyncio.create_task(tell_problems(context, settings.profiles_dir)) if tells else None
             try:
                 yield
             finally:
@@ -149,30 +143,6 @@ def own_authorities(settings: Settings) -> tuple[Authority, ...]:
         settings.dev_mode,
     )
     return authorities(given)
-
-
-def front_of(settings: Settings) -> Front:
-    """Return the edge that `settings` describe."""
-    path = urlsplit(settings.url).path.rstrip("/")
-    throttle = Throttle(settings.rate_limit_per_s, settings.rate_burst, settings.max_concurrent)
-    refused = ("requests that were refused because a client asked too much", lambda: throttle.refused)
-    return Front(
-        base_path=path,
-        limits=Limits(settings.max_body_bytes, settings.max_resource_bytes),
-        pace=Pace(settings.body_timeout_s, settings.body_rate),
-        throttle=throttle,
-        proxies=Proxies(
-            networks_of(settings.trusted_proxies),
-            settings.proxy_header == "forwarded",
-            settings.proxy_certificate_header.lower(),
-            urlsplit(settings.url).scheme,
-        ),
-        cors=Cors(settings.cors_origins, path),
-        metrics=Metrics(gauges={"mhd_requests_throttled_total": refused}),
-        max_headers=settings.max_headers,
-        max_header_bytes=settings.max_header_bytes,
-        hsts_s=settings.hsts_s,
-    )
 
 
 @asynccontextmanager
@@ -252,11 +222,11 @@ def decider_of(settings: Settings, store: Store, definitions: Definitions, domai
     )
 
 
-async def tell_problems(context: Context) -> None:
+async def tell_problems(context: Context, folder: Path) -> None:
     """Name in the log what is wrong with the packages, and what they ask for that cannot be checked."""
     for problem in (*context.packages.problems, *context.definitions.problems):
         log.warning("profiles: %s", problem)
-    for problem in await asyncio.to_thread(context.validator.survey):
+    for problem in await surveyed(folder):
         log.warning("profiles: %s", problem)
 
 
@@ -265,18 +235,6 @@ def domains_file(settings: Settings) -> Path | None:
     if settings.domains:
         return Path(settings.domains)
     return EXAMPLE_DOMAINS if settings.example_data else None
-
-
-async def sweep_forever(store: Store) -> None:
-    """Remove, once an hour, documents that arrived for a submission which never came about."""
-    while True:
-        await asyncio.sleep(SWEEP_EVERY_S)
-        try:
-            swept = await store.content.sweep(ABANDONED_AFTER)
-        except Exception:  # noqa: BLE001 - a sweeper that gives up would fill the disk
-            log.exception("sweeping failed; it is tried again")
-        else:
-            log.info("swept %s abandoned documents", swept)
 
 
 def utc_now() -> datetime:

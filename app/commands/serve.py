@@ -97,7 +97,7 @@ async def _prepare(settings: Settings) -> None:
     try:
         async with running(settings) as context:
             if settings.workers > 1:
-                await tell_problems(context)
+                await tell_problems(context, settings.profiles_dir)
             if settings.example_data:
                 await load_examples(context)
     except FhirError as error:

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from fhir.resources.R4B.operationoutcome import OperationOutcome
-
 from app.fhir.resource import Resource
 
 # Issue code -> HTTP status -> when we use it. Source: FHIR R4 valueset-issue-type.html and MHD-ERR-06.
@@ -114,6 +112,8 @@ def outcome_of(error: Exception) -> tuple[int, Resource]:
 
 def operation_outcome(issues: Iterable[Issue]) -> Resource:
     """Return the OperationOutcome that lists `issues`, the first `MAX_ISSUES` of them and how many more there are."""
+    from fhir.resources.R4B.operationoutcome import OperationOutcome  # noqa: PLC0415 - 8 MB, and rarely needed
+
     found = list(dict.fromkeys(issues))
     if len(found) > MAX_ISSUES:
         rest = Issue("informational", f"{len(found) - MAX_ISSUES} more issues are not listed.", severity="information")
