@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from app.fhir.outcome import FhirError, Issue
 from app.interaction import query_of
@@ -17,6 +18,7 @@ from app.patient.derived import OWN, STATE, normal_telecom, own_token
 from app.patient.record_key import told
 from app.search.criteria import Criterion, Not, Terms, all_of
 from app.search.escape import split, unescape
+from app.search.page import Paging
 from app.search.query import Query, Scope
 from app.transaction import Context, RequestMessage
 
@@ -66,7 +68,7 @@ def demographics(message: RequestMessage, context: Context, path: str | None = N
     pairs = tuple([_spelled(name, text, context) for name, text in asked])
     spelled = {pair: text for pair, (_, text) in zip(pairs, asked, strict=True)}
     bare = message if pairs == message.query else replace(message, query=pairs)
-    paging = replace(context.paging, default_count=DEFAULT_COUNT, max_count=MAX_COUNT)
+    paging = _paging(context.paging)
     scope = Scope(path, all_of([*(_filter(each, context) for each in systems), *_states(context)]))
     query = query_of(bare, context, "Patient", scope, paging)
     applied = _applied(message.query, query, filters, spelled)
@@ -75,8 +77,15 @@ def demographics(message: RequestMessage, context: Context, path: str | None = N
     return Demographics(replace(query, applied=applied, total="accurate"), shown, tuple(warnings))
 
 
+@lru_cache(maxsize=4)
+def _paging(paging: Paging) -> Paging:
+    return replace(paging, default_count=DEFAULT_COUNT, max_count=MAX_COUNT)
+
+
 def is_domain_filter(text: str) -> bool:
     """Tell whether the value of `identifier` names domains: `system|`, or several of them."""
+    if not text.endswith("|") and "|," not in text:
+        return False
     tokens = [split(token, "|") for token in split(text, ",")]
     return all(len(parts) == 2 and parts[0] and not parts[1] for parts in tokens)
 
