@@ -8,6 +8,7 @@ Spec: FHIR R4 operationoutcome.html, http.html#Status-Codes; MHD error table, IT
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -43,6 +44,9 @@ HTTP_STATUS: dict[str, int] = {
 
 INTERNAL_ERROR = "The server failed at this request. The request id in the header `X-Request-Id` leads to its log."
 MAX_ISSUES = 100
+
+# No string of FHIR has these (FHIR R4 datatypes.html#string), and a value that is quoted may.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +128,12 @@ def operation_outcome(issues: Iterable[Issue]) -> Resource:
 
 def _component(issue: Issue) -> Resource:
     component: Resource = {"severity": issue.severity, "code": issue.code}
+    diagnostics = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", issue.diagnostics)
     if issue.details:
-        component["details"] = {"coding": [{"code": issue.details}], "text": issue.text or issue.diagnostics}
+        component["details"] = {"coding": [{"code": issue.details}], "text": issue.text or diagnostics}
     elif issue.text:
         component["details"] = {"text": issue.text}
-    component["diagnostics"] = issue.diagnostics
+    component["diagnostics"] = diagnostics
     if issue.expression:
         component["expression"] = [issue.expression]
     return component
