@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 from app.audit import named
 from app.document.vocabulary import SUBMISSION_SET, UNIQUE_ID
+from app.fhir.reference import parse as parse_reference
 from app.fhir.resource import Resource
 from app.search.escape import split
 from app.transaction import NOTHING_KNOWN, About, Occurrence
@@ -62,12 +63,9 @@ def patients_of_log(occurrence: Occurrence, base_url: str) -> About:
 
 
 def record(occurrence: Occurrence, base_url: str) -> About:
-    """Return the record that the path names."""
-    message = occurrence.message
-    if message is None:
-        return NOTHING_KNOWN
-    name = message.url.partition("?")[0].strip("/")
-    return About(data=({"reference": name},))
+    """Return the record that the path names; what cannot be the id of one is told by the request alone."""
+    name = occurrence.message.url.partition("?")[0].strip("/") if occurrence.message else ""
+    return About(data=({"reference": name},)) if parse_reference(name).kind == "literal" else NOTHING_KNOWN
 
 
 def source_identifier(occurrence: Occurrence, base_url: str) -> About:

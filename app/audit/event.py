@@ -160,7 +160,7 @@ def _common(telling: _Telling, data: Sequence[Resource]) -> list[Resource]:
     kind, request, headers = telling.kind, telling.occurrence.request, telling.headers
     if PATTERNS[kind.pattern].has_query or not data:
         text = query_of(request, headers, kind.body)
-        clear = clear_query_of(request, telling.settings.base_url) if telling.settings.clear_query else ""
+        clear = clear_query_of(request, headers, telling.settings.base_url) if telling.settings.clear_query else ""
         made = [entities.query(text, clear)]
     else:
         made = [entities.data(one, kind.role, telling.about.details) for one in data]

@@ -67,10 +67,12 @@ def query_of(request: RawRequest, headers: Mapping[str, str], body: Body) -> str
     return b64encode(_bytes(text) + b"\n\n" + told if told else _bytes(text)).decode()
 
 
-def clear_query_of(request: RawRequest, base_url: str) -> str:
-    """Return a search for people to read, decoded (AUD-25)."""
-    url = unquote_plus(_without_secrets(request.url).removeprefix(f"{base_url}/"))
-    return _CONTROL.sub(" ", f"{request.method} {url}").strip()
+def clear_query_of(request: RawRequest, headers: Mapping[str, str], base_url: str) -> str:
+    """Return a search for people to read, decoded, with the parameters of a form behind those of the URL (AUD-25)."""
+    url = _without_secrets(request.url).removeprefix(f"{base_url}/")
+    form = _body(request, headers, "form").decode("latin-1") if request.body else ""
+    text = f"{url}{'&' if '?' in url else '?'}{form}" if form else url
+    return _CONTROL.sub(" ", f"{request.method} {unquote_plus(text)}").strip()
 
 
 def _body(request: RawRequest, headers: Mapping[str, str], body: Body) -> bytes:

@@ -189,6 +189,9 @@ async def test_clear_query(world: World) -> None:
     for settings, wanted in ((SETTINGS, None), (AuditSettings(BASE, clear_query=True), "GET Patient?family=Kráľ a")):
         await world.client.get("Patient", params={"family": "Kráľ a"})
         assert entity(world.told(settings)[0], "24").get("description") == wanted
+    await world.client.post("Patient/_search?gender=male", data={"family": "Kráľ", "access_token": "s"})
+    (event,) = world.told(settings)
+    assert entity(event, "24")["description"] == "POST Patient/_search?gender=male&family=Kráľ"
 
 
 async def test_request_id_and_trace(world: World) -> None:

@@ -200,6 +200,15 @@ async def test_any_body_has_its_event(row: Row, world: World, validator: Validat
             assert problems(event, validator) == []
 
 
+@pytest.mark.parametrize("name", ["%00", "a%0Ab", "%00%2F..", "a b", "x" * 300, "%F0%9F%92%89", "<script>"])
+async def test_any_path_has_its_event(name: str, world: World, validator: Validator) -> None:
+    """AUD-06: what cannot be an id is not told as one; the request is there as it came."""
+    for url in (f"Patient/{name}", f"Binary/{name}", f"DocumentReference?date={name}", f"Patient?birthdate={name}"):
+        answer = await world.client.get(url)
+        for event in world.told():
+            assert problems(event, validator) == [], answer.text
+
+
 REASONS = ("consent", "confidentiality", "patient", "scope", "break-glass")
 
 
