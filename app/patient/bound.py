@@ -19,7 +19,7 @@ _CX = re.compile(r"(?P<value>[^^&|]+)\^\^\^[^^&]*&(?P<oid>[0-9.]+)&ISO")
 
 
 async def records_of(claim: str, facts: Facts, domains: Domains) -> tuple[str, ...]:
-    """Return the ids of all records of the person whom `claim` names; nobody when it names nobody who is known.
+    """Return the ids of all records of the person whom `claim` names; none that exists when nobody is known so.
 
     An identifier names whose own it is; a record that merely mentions it is not shown for it.
 
@@ -29,14 +29,14 @@ async def records_of(claim: str, facts: Facts, domains: Domains) -> tuple[str, .
     if identifier := _identifier(claim):
         system, value = identifier
         if domains.find(system) is domains.own:
-            return await _known([value.removeprefix("Patient/")], facts)
+            return await everybody(facts, [value.removeprefix("Patient/")])
         token = own_token(domains.canonical(system), value)
         found = await facts.having("Patient", OWN_FIELD, [token], fields=("_id",))
-        return await _all([str(one["_id"]) for one in found], facts)
+        return await everybody(facts, ids) if (ids := [str(one["_id"]) for one in found]) else ()
     reference = parse_reference(claim, domains.own.system)
     if reference.kind == "literal" and reference.resource_type == "Patient":
-        return await _known([reference.id], facts)
-    return await _known([claim], facts) if _ID.fullmatch(claim) else ()
+        return await everybody(facts, [reference.id])
+    return await everybody(facts, [claim]) if _ID.fullmatch(claim) else ()
 
 
 def _identifier(claim: str) -> tuple[str, str] | None:
@@ -44,12 +44,3 @@ def _identifier(claim: str) -> tuple[str, str] | None:
         return f"urn:oid:{found['oid']}", found["value"]
     system, bar, value = claim.rpartition("|")
     return (system, value) if bar and system and value else None
-
-
-async def _known(ids: list[str], facts: Facts) -> tuple[str, ...]:
-    found = await facts.having("Patient", "_id", ids, fields=("_id",))
-    return await _all([str(one["_id"]) for one in found], facts)
-
-
-async def _all(ids: list[str], facts: Facts) -> tuple[str, ...]:
-    return await everybody(facts, ids) if ids else ()

