@@ -67,9 +67,9 @@ class Comparer:
 
     def _compare(self, number: int, edges: Edges) -> None:
         own = self._postings.record(number)
-        for other in sorted(self._postings.candidates(number)):
+        for other in self._postings.candidates(number):
             if other < number and not self._postings.is_wide(other):
-                continue  # it has found this one already
+                continue  # it finds this one too
             theirs = self._postings.record(other)
             scored = score(own.vector, theirs.vector, self._task.parameters)
             if scored.grade in WORTH:

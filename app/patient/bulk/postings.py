@@ -20,7 +20,7 @@ from app.patient.vector import MatchVector
 
 # Keys are numbered in so many parts, one after the other, so that few of them are in memory at once.
 _PARTS = 64
-_FILES = ("starts", "members", "offsets", "lists", "places")
+_FILES = ("starts", "members", "offsets", "lists", "places", "wide")
 
 
 class Gathering:
@@ -56,12 +56,16 @@ class Gathering:
         for size in sizes:
             starts.append(starts[-1] + size)
         filled, members = array("Q", starts), array("I", bytes(4 * starts[-1]))
+        wide = array("B", bytes(self.records))
         for record in range(self.records):
+            total = 0
             for slot in range(self._offsets[record], self._offsets[record + 1]):
                 if (number := lists[slot]) >= 0:
                     members[filled[number]] = record
                     filled[number] += 1
-        for name, values in zip(_FILES, (starts, members, self._offsets, lists, self._places), strict=True):
+                    total += sizes[number]
+            wide[record] = total > POSTING_CAP
+        for name, values in zip(_FILES, (starts, members, self._offsets, lists, self._places, wide), strict=True):
             (self._folder / name).write_bytes(values.tobytes() or bytes(8))
 
     def _numbered(self) -> tuple[array[int], array[int]]:
@@ -83,7 +87,7 @@ class Postings:
     """Reads what `Gathering` wrote; in as many processes as like to."""
 
     def __init__(self, folder: Path) -> None:
-        starts, members, offsets, lists, places = (_mapped(folder / name) for name in _FILES)
+        starts, members, offsets, lists, places, self._wide = (_mapped(folder / name) for name in _FILES)
         self._starts, self._offsets, self._places = starts.cast("Q"), offsets.cast("Q"), places.cast("Q")
         self._lists, self._members = lists.cast("q"), members.cast("I")
         self._blobs = _mapped(folder / "records")
@@ -95,7 +99,7 @@ class Postings:
 
     def is_wide(self, number: int) -> bool:
         """Tell whether a record may have so many candidates that some are left out: then not every pair is mutual."""
-        return sum(self._size(one) for one in self._lists_of(number)) > POSTING_CAP
+        return bool(self._wide[number])
 
     def candidates(self, number: int) -> set[int]:
         """Return the records that are compared with a record, as a feed would choose them (MAT-22)."""
