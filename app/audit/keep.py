@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ PatientsWith = Callable[[Sequence[str], Sequence[str]], Awaitable[Mapping[str, S
 MAX_BYTES = 4 * 1024 * 1024
 MAX_KNOWN, KNOWN_S = 20_000, 60.0
 _PATIENT = "Patient/"
+MAX_LATER = 50_000
+_OF_PATIENTS = ("patient", "patient:target")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +35,53 @@ class Event:
         resource: without `id` and `meta.lastUpdated`.
         wrote: id of the request that wrote what the event tells of; empty when nothing was written.
         seals: what the event vouches for in other chains.
+        is_patient: who keeps it can wait until its patients are looked for; else that is done soon after.
     """
 
     resource: Resource
     wrote: str = ""
     seals: Seals | None = None
+    is_patient: bool = False
 
 
 class Keeper:
-    """Makes records of the events of one chain."""
+    """Makes records of the events of one chain.
+
+    Attributes:
+        later: pairs of the id of a record and its event, whose patients were not known yet: see `learn`.
+    """
 
     def __init__(self, name: str, patients_with: PatientsWith) -> None:
         self.chain = Chain(name)
+        self.later: deque[tuple[str, Resource]] = deque(maxlen=MAX_LATER)
         self._known = Known(patients_with)
         self._latest = 0
 
     async def records(self, events: Sequence[Event], now: datetime) -> list[dict[str, Any]]:
         """Return the records of `events`, in order, with their places in the chain."""
-        known = await self._known.of(name for each in events for name in patients_of(each.resource))
+        names = {name for each in events if each.is_patient for name in patients_of(each.resource)}
+        known = await self._known.of(names) if names else self._known.now()
         return [self._record(each, now, known) for each in events]
+
+    async def learn(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return what is to be added to the terms of records, now that their patients are looked for, all at once.
+
+        Own choice: one question for the patients of a second's events costs a tenth of one for each group of them.
+        """
+        events = list(self.later)
+        known = await self._known.of(name for _, event in events for name in patients_of(event))
+        for _ in events:
+            self.later.popleft()
+        found = ((record_id, terms_of(event, known)) for record_id, event in events)
+        return [
+            (record_id, {name: terms[name] for name in _OF_PATIENTS if name in terms}) for record_id, terms in found
+        ]
 
     def _record(self, event: Event, now: datetime, known: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         resource, terms = event.resource, terms_of(event.resource, known)
         record_id = self._next_id(now)
+        if not event.is_patient and any(name not in known for name in patients_of(resource)):
+            self.later.append((record_id, resource))
         meta = {**resource.get("meta", {}), "versionId": "1", "lastUpdated": instant(now)}
         json = to_json({"resourceType": "AuditEvent", "id": record_id, **resource, "meta": meta})
         record = {
@@ -82,10 +109,15 @@ class Known:
         self._found: dict[str, Sequence[str]] = {}
         self._until = 0.0
 
-    async def of(self, names: Iterable[str]) -> Mapping[str, Sequence[str]]:
-        """Return what is known of `names` (`app.audit.terms`), as far as it can be told now (AUD-06)."""
+    def now(self) -> Mapping[str, Sequence[str]]:
+        """Return what is known without a look."""
         if (time := monotonic()) > self._until or len(self._found) > MAX_KNOWN:
             self._found, self._until = {}, time + KNOWN_S
+        return self._found
+
+    async def of(self, names: Iterable[str]) -> Mapping[str, Sequence[str]]:
+        """Return what is known of `names` (`app.audit.terms`), as far as it can be told now (AUD-06)."""
+        self.now()
         if missing := {name for name in names if name not in self._found}:
             with suppress(FhirError):
                 await self._learn(missing)
@@ -105,14 +137,19 @@ class Known:
         self._found.update(found)
 
 
-def require_size(event: Resource) -> None:
-    """Refuse an event that no record can hold.
+def fitting(event: Resource) -> Resource:
+    """Return `event` as a record can hold it: without requests that are too long for one.
 
     Raises:
-        FhirError: `too-long` (413).
+        TypeError: it is no JSON.
     """
-    if len(to_json(event)) > MAX_BYTES:
-        raise FhirError("too-long", f"An AuditEvent is larger than the {MAX_BYTES} bytes that are kept of one.")
+    if len(to_json(event)) <= MAX_BYTES:
+        return event
+    entities = [{name: value for name, value in each.items() if name != "query"} for each in event.get("entity", ())]
+    told = [
+        each | ({"description": "The request was too long to be kept."} if "role" in each else {}) for each in entities
+    ]
+    return {**{name: value for name, value in event.items() if name != "contained"}, "entity": told}
 
 
 def moment(recorded: str) -> datetime:

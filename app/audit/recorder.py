@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from app.audit.chain import Seals
-from app.audit.keep import Event, Keeper
+from app.audit.keep import Event, Keeper, fitting
 from app.fhir.outcome import FhirError
 from app.fhir.resource import Resource
 from app.store.writer import writer
@@ -137,11 +137,11 @@ class Recorder:
         is_read = occurrence.request.method in _READS or occurrence.interaction.code == "search-type"
         wrote = "" if is_read else writer()
         if events := self._events_of(occurrence):
-            await self.seal([Event(each, wrote) for each in events])
+            await self.seal([Event(fitting(each), wrote) for each in events])
 
     async def keep(self, events: Sequence[Resource]) -> tuple[str, ...]:
         """Return the ids under which `events` are kept: what others tell, and what this server tells of itself."""
-        return await self.seal([Event(each) for each in events])
+        return await self.seal([Event(fitting(each), is_patient=True) for each in events])
 
     async def seal(self, events: Sequence[Event]) -> tuple[str, ...]:
         """Return the ids under which `events` are kept, with what they vouch for.

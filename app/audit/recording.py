@@ -33,6 +33,8 @@ from app.store.audit import AuditStore, PatientIdentifiers
 from app.store.driver import Connection
 from app.store.written import WrittenRecords
 
+LEARN_EVERY_S = 1.0
+
 Unavailable = Literal["refuse", "spool"]
 
 
@@ -128,7 +130,8 @@ class Recording:
         database = Database(store, now, self.worker)
         self._spooling = Spooling(database, store, keeping.spool) if keeping.unavailable == "spool" else None
         telling = partial(events_of, settings=keeping.events)
-        self.recorder = Recorder(Keeper(self._chain, patients_with), self._spooling or database, telling, now)
+        self._keeper = Keeper(self._chain, patients_with)
+        self.recorder = Recorder(self._keeper, self._spooling or database, telling, now)
         self._forwarder = self._forwarding(keeping) if keeping.forward else None
         self.recorder.gauges = self._gauges()
 
@@ -140,7 +143,7 @@ class Recording:
             written_between: what requests wrote, for recovery.
         """
         await self.recorder.keep([own.started(self._keeping.events, self._now(), self.worker)])
-        tasks = [asyncio.create_task(self._keep_up(written_between))]
+        tasks = [asyncio.create_task(self._keep_up(written_between)), asyncio.create_task(self._learn())]
         if self._forwarder:
             tasks.append(asyncio.create_task(self._forwarder.run()))
         try:
@@ -196,6 +199,14 @@ class Recording:
             )
             found.append(Chore("retention", timedelta(days=1), retention.run))
         return found
+
+    async def _learn(self) -> None:
+        """Let events be found by the identifiers of their patients, a moment after they were kept (AUD-94)."""
+        while True:
+            await asyncio.sleep(LEARN_EVERY_S)
+            with suppress(Exception):  # the next round has them, or the events are found by their references alone
+                if self._keeper.later:
+                    await self._store.add_terms(await self._keeper.learn())
 
     async def _live(self, now: datetime) -> None:
         await self._store.note_chain(self._chain, {"alive": now})

@@ -45,6 +45,7 @@ INDEXES = (
 
 # More patients of one number than these are nobody in particular.
 _MOST_PATIENTS = 1_000
+_MOST_UPDATES = 1_000
 
 
 class PatientIdentifiers:
@@ -62,7 +63,8 @@ class PatientIdentifiers:
         if identifiers:
             asked.append({"index.identifier": {"$in": list(identifiers)}})
         with failures_told():
-            found = self._patients.find({"$or": asked}, {"index.identifier": 1}, limit=_MOST_PATIENTS)
+            limit = len(ids) + _MOST_PATIENTS
+            found = self._patients.find({"$or": asked}, {"index.identifier": 1}, limit=limit)
             return {one["_id"]: one.get("index", {}).get("identifier", []) for one in await found.to_list(None)}
 
 
@@ -105,6 +107,17 @@ class AuditStore:
             errors = (error.details or {}).get("writeErrors", [])
             if any(each.get("code") != _DUPLICATE_KEY for each in errors):
                 raise
+
+    async def add_terms(self, found: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Write terms beside those that records have: pairs of an id, and parameter -> all its terms."""
+        updates = [
+            {"q": {"_id": each}, "u": {"$set": {f"index.{name}": value for name, value in terms.items()}}}
+            for each, terms in found
+            if terms
+        ]
+        with failures_told():
+            for start in range(0, len(updates), _MOST_UPDATES):
+                await self._database.command({"update": EVENTS, "updates": updates[start : start + _MOST_UPDATES]})
 
     async def open_chain(self, chain: str, now: datetime, worker: str) -> None:
         """Note that `chain` begins."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -244,3 +246,20 @@ async def test_deleted_patient_is_still_found_by_number(index: httpx.AsyncClient
     await database.database["Patient"].delete_one({"_id": found})
 
     assert event_id in await log.ids(f"patient.identifier={number}")
+
+
+async def test_own_event_is_found_by_number_soon(index: httpx.AsyncClient, database: Connection) -> None:
+    """AUD-94: of its own requests the server looks the patients up a moment later, all at once."""
+    number = f"{NORTH}%7CN-1001"
+    await index.put(f"Patient?identifier={number}", json=person(), headers=JSON)
+    found = (await index.get(f"Patient?identifier={number}")).json()["entry"][0]["resource"]["id"]
+    await index.get(f"Patient/{found}", headers={"X-Request-Id": "reads-the-patient"})
+    events = database.database["AuditEvent"]
+    told = {"index.patient": f"Patient/{found}", "index.action": "R"}
+    for _ in range(1200):
+        if await events.find_one(told | {"index.patient:target": {"$exists": True}}):
+            break
+        await asyncio.sleep(0.05)
+    await database.database["Patient"].delete_one({"_id": found})
+
+    assert "reads-the-patient" in str(await Log(index).ask(f"patient.identifier={number}&action=R"))
