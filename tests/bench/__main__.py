@@ -52,11 +52,14 @@ ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "authorization": lambda bench: list(
         guarding.rows(bench.mongodb_url, bench.folder, bench.extent, 80 if bench.options.quick else 160)
     ),
+    "lists": lambda bench: [bench.reading.lists()],
     "patient": lambda bench: [bench.reading.patient()],
     "read": lambda bench: [bench.reading.read(bench.record_id)],
     "document": lambda bench: [bench.reading.document()],
     "submission": lambda bench: [writing.validation_share(bench.ours, bench.packages, _few(bench, 40))],
     "atomic": lambda bench: [writing.atomic_rate(bench.ours, bench.mongodb_url, _few(bench, 40))],
+    "simplified": lambda bench: [writing.simplified(bench.ours, bench.mongodb_url, _few(bench, 40))],
+    "metadata": lambda bench: [writing.generated(bench.ours, bench.mongodb_url, _few(bench, 40))],
     "validation": lambda bench: [inside.validation(bench.packages)],
     "packages": lambda bench: loading.packages(),
     "xml": lambda bench: inside.xml(bench.packages, bench.searchset()),

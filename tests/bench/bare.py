@@ -40,7 +40,7 @@ class Bare:
         await send({"type": "http.response.body", "body": body})
 
     async def _body(self, path: list[str], query: bytes) -> bytes:
-        if path[-1] in ("DocumentReference", "Patient"):
+        if path[-1] in ("DocumentReference", "List", "Patient"):
             return await self._search(path[-1], query)
         if path[-2] == "Binary":
             found = await self._database["Binary"].find_one({"_id": path[-1]}, {"index": 0})
@@ -56,7 +56,7 @@ class Bare:
             terms = {"index.identifier": asked["identifier"][0]}
         else:
             terms = {"index.patient": asked["patient"][0], "index.status": "current"}
-            terms |= {"index.type": asked["type"][0]} if "type" in asked else {}
+            terms |= {f"index.{name}": asked[name][0] for name in ("type", "code") if name in asked}
         cursor = self._database[resource_type].find(
             terms, PROJECTION, sort=[("_id", -1)], limit=PAGE + 1, batch_size=PAGE + 2
         )

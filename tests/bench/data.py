@@ -16,11 +16,13 @@ from app.search.definitions import Definitions
 from app.store.content import StagedContent
 from app.store.record import record
 from tests.builders import binary, patient
-from tests.submissions import concept, document_reference
+from tests.submissions import concept, document_reference, submission_set
 
 DOCUMENTS_EACH = 50
 # So many of a patient's documents are letters: one page.
 LETTERS_EACH = 20
+# SubmissionSets of a patient: one page.
+LISTS_EACH = 20
 DOMAIN = "urn:oid:2.999.40.1"
 LETTER, REPORT = "18842-5", "11502-2"
 DOCUMENT_ID, DOCUMENT_BYTES = "bench-document", 1_000_000
@@ -46,7 +48,8 @@ def load(mongodb_url: str, database: str, definitions: Definitions, extent: Exte
     last = ""
     with MongoClient[dict[str, Any]](mongodb_url) as client:
         records = client.get_database(database, write_concern=WriteConcern(1))
-        for resource_type, resources in (("Patient", _patients(extent)), ("DocumentReference", _documents(extent))):
+        made = {"Patient": _patients(extent), "List": _lists(extent), "DocumentReference": _documents(extent)}
+        for resource_type, resources in made.items():
             batch = []
             for resource in resources:
                 batch.append(record(definitions, resource, 1, now, None))
@@ -77,6 +80,14 @@ def _patients(extent: Extent) -> Iterator[Resource]:
             birthDate=birth,
             address=address,
         )
+
+
+def _lists(extent: Extent) -> Iterator[Resource]:
+    """Yield a SubmissionSet of each patient, then another one of each."""
+    for _ in range(LISTS_EACH):
+        for each in range(extent.patients):
+            subject = {"reference": f"Patient/p{each}"}
+            yield submission_set("DocumentReference/x", id=new_id(), subject=subject)
 
 
 def _documents(extent: Extent) -> Iterator[Resource]:

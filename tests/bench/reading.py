@@ -30,6 +30,10 @@ class Reading:
         """Measure ITI-67 with more matches than the page holds, so that the total is counted, here and there."""
         return self._row("ITI-67 search, 20 of 50", self._documents, 1.7, is_same=False)
 
+    def lists(self) -> Row:
+        """Measure ITI-66 with all 20 matches on one page."""
+        return self._row("ITI-66 search, 20 of 20", self._submission_sets, None)
+
     def patient(self) -> Row:
         """Measure ITI-78 by identifier."""
         return self._row("ITI-78 by identifier", self._patient, 1.7)
@@ -51,6 +55,10 @@ class Reading:
 
     def _documents(self, number: int) -> str:
         return f"/fhir/DocumentReference?patient=Patient/p{number % self._extent.patients}&status=current&_count=20"
+
+    def _submission_sets(self, number: int) -> str:
+        patient = f"Patient/p{number % self._extent.patients}"
+        return f"/fhir/List?patient={patient}&code=submissionset&status=current&_count=20"
 
     def _patient(self, number: int) -> str:
         return f"/fhir/Patient?identifier={DOMAIN}%7C{number % self._extent.patients}"
