@@ -91,7 +91,7 @@ def create_app(
         async with running(settings, transactions, serves=True) as context:
             app.state.context = context
             front.metrics.gauges.update(context.recorder.gauges)
-            telling = asyncio.create_task(tell_problems(context, settings.profiles_dir)) if tells else None
+            telling = tell_problems(context, settings.profiles_dir) if tells else None
             try:
                 yield
             finally:
@@ -222,11 +222,19 @@ def decider_of(settings: Settings, store: Store, definitions: Definitions, domai
     )
 
 
-async def tell_problems(context: Context, folder: Path) -> None:
-    """Name in the log what is wrong with the packages, and what they ask for that cannot be checked."""
-    for problem in (*context.packages.problems, *context.definitions.problems):
-        log.warning("profiles: %s", problem)
-    for problem in await surveyed(folder):
+def tell_problems(context: Context, folder: Path) -> asyncio.Task[None]:
+    """Name in the log what is wrong with the packages; and, in a task, what they ask for that cannot be checked."""
+    tell([*context.packages.problems, *context.definitions.problems])
+
+    async def survey() -> None:
+        tell(await surveyed(folder))
+
+    return asyncio.create_task(survey())
+
+
+def tell(problems: list[str]) -> None:
+    """Name `problems` of packages in the log."""
+    for problem in problems:
         log.warning("profiles: %s", problem)
 
 

@@ -45,7 +45,7 @@ def test_tls(folder: Path) -> None:
         old = trusting(authority)
         old.set_ciphers("ALL:@SECLEVEL=0")  # so that it is the server who refuses
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
-        with httpx.Client(verify=old) as client, pytest.raises(httpx.ConnectError, match="(?i)alert|eof|reset"):
+        with httpx.Client(verify=old) as client, pytest.raises(httpx.ConnectError, match=r"(?i)alert|eof|reset"):
             client.get(url(program, "/health/live"))
         assert "secret-of-the-key" not in program.log.read_text()
 
