@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
@@ -30,6 +30,9 @@ PORTS = {"http": 80, "https": 443}
 # IPv4 addresses in disguise: those of NAT64 (RFC 6052).
 _NAT64 = IPv6Network("64:ff9b::/96")
 
+# By these a reader asks for the rest of a document, and knows that it is still the same.
+PASSED_ON = ("Accept-Ranges", "Content-Range", "ETag", "Last-Modified")
+
 # (host, port) -> its addresses.
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
@@ -42,12 +45,16 @@ class Opened:
         media_type: what that server says it is.
         size: bytes; None when it does not say.
         chunks: the bytes; whoever does not read them to the end calls `close`.
+        status: 200, or 206 when it is the part that was asked for.
+        headers: what that server says of its document and of the part (`PASSED_ON`).
     """
 
     media_type: str
     size: int | None
     chunks: AsyncIterator[bytes]
     close: Callable[[], Awaitable[None]]
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -78,16 +85,19 @@ class Elsewhere:
         """Tell whether `url` is http or https, without credentials, and its host on the list."""
         return _host(url) in self.hosts
 
-    async def open(self, url: str, accept: str = "*/*") -> Opened:
+    async def open(self, url: str, accept: str = "*/*", asked: Mapping[str, str] | None = None) -> Opened:
         """Ask for `url`; return when its head is there.
+
+        Args:
+            asked: more headers of the request: `Range`, `If-Range`.
 
         Raises:
             FhirError: `not-found` (404) when the host is not one that may be asked, or has nothing there; `transient`
-                (502) when it does not answer as it should.
+                (502) when it does not answer as it should; `invalid` (416) when it does not have the range.
         """
         client = httpx.AsyncClient(verify=_trust(), trust_env=False, timeout=self.timeout_s)
         try:
-            response = await self._followed(client, url, accept)
+            response = await self._followed(client, url, {"Accept": accept, **(asked or {})})
             size = self._size(response)
         except BaseException:
             await client.aclose()
@@ -98,14 +108,17 @@ class Elsewhere:
             await client.aclose()
 
         media_type = response.headers.get("content-type", "application/octet-stream")
-        return Opened(media_type, size, self._limited(response, close), close)
+        told = {name: response.headers[name] for name in PASSED_ON if name in response.headers}
+        return Opened(media_type, size, self._limited(response, close), close, response.status_code, told)
 
-    async def _followed(self, client: httpx.AsyncClient, url: str, accept: str) -> httpx.Response:
+    async def _followed(self, client: httpx.AsyncClient, url: str, headers: Mapping[str, str]) -> httpx.Response:
         for _ in range(MOST_REDIRECTS + 1):
-            response = await self._asked(client, url, accept)
-            if response.status_code == 200:
+            response = await self._asked(client, url, headers)
+            if response.status_code == 200 or _is_part(response, headers):
                 return response
             await response.aclose()
+            if response.status_code == 416 and "Range" in headers:
+                raise _without_range(response)
             if not response.has_redirect_location:
                 raise _refused(response.status_code)
             target = str(httpx.URL(url).join(response.headers["location"]))
@@ -114,13 +127,13 @@ class Elsewhere:
             url = target
         raise _broken("it redirects too often")
 
-    async def _asked(self, client: httpx.AsyncClient, url: str, accept: str) -> httpx.Response:
+    async def _asked(self, client: httpx.AsyncClient, url: str, wanted: Mapping[str, str]) -> httpx.Response:
         """Ask one of the checked addresses of the host of `url`; the certificate must be that of its name."""
         host = _host(url)
         if host is None or host not in self.hosts:
             raise FhirError("not-found", "The place that is referred to is not on a host that this server may ask.")
         asked = httpx.URL(url)
-        headers = {"Host": asked.netloc.decode(), "Accept": accept, "Accept-Encoding": "identity"}
+        headers = {"Host": asked.netloc.decode(), "Accept-Encoding": "identity", **wanted}
         for address in await self._addresses(host, asked.port or PORTS[asked.scheme]):
             request = client.build_request(
                 "GET", asked.copy_with(host=address), headers=headers, extensions={"sni_hostname": host}
@@ -225,6 +238,18 @@ def _refused(status: int) -> FhirError:
     if status in (404, 410):
         return FhirError("not-found", "The place that is referred to says that there is nothing.")
     return _broken(f"it answers with status {status}")
+
+
+def _is_part(response: httpx.Response, headers: Mapping[str, str]) -> bool:
+    """Tell whether `response` is the one part that was asked for, and says which one it is."""
+    return response.status_code == 206 and "Range" in headers and "content-range" in response.headers
+
+
+def _without_range(response: httpx.Response) -> FhirError:
+    error = FhirError("invalid", "`Range`: the document has none of the bytes that were asked for.", status=416)
+    if (size := response.headers.get("content-range", "")).startswith("bytes */"):
+        error.headers["Content-Range"] = size
+    return error
 
 
 def _broken(reason: str) -> FhirError:

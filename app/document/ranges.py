@@ -56,6 +56,19 @@ def _holds(condition: str | None, validators: Mapping[str, str]) -> bool:
     return condition is None or condition.strip() in (validators["ETag"], validators["Last-Modified"])
 
 
+def one_range(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return `Range` and `If-Range` of a request as another server is asked; none when several parts are asked for.
+
+    Own choice: the media type of several parts is not the document's, so that it could not be told whether it is right.
+    """
+    text = headers.get("range", "")
+    unit, _, spec = text.partition("=")
+    if unit.strip().lower() != "bytes" or not _SPEC.fullmatch(spec.strip()):
+        return {}
+    condition = headers.get("if-range")
+    return {"Range": text} | ({"If-Range": condition} if condition else {})
+
+
 def is_named(tag: str, headers: Mapping[str, str]) -> bool:
     """Tell whether `If-None-Match` among the `headers` of a request names `tag`, or any (RFC 9110, 13.1.2)."""
     named = headers.get("if-none-match", "")

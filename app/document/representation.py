@@ -8,7 +8,7 @@ Spec: ITI-68, 2:3.68.4.1.2.1 and 2:3.68.4.2.2; MHD-68-02..10; FHIR R4 binary.htm
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from app.document.content import same_media_type
 from app.document.elsewhere import Elsewhere
@@ -17,7 +17,7 @@ from app.fhir.outcome import FhirError
 from app.fhir.resource import Resource, fill_in_base, parse_json
 from app.fhir.xml import to_xml
 from app.store.resources import Kept
-from app.transaction import Content, Context, FhirJson, RequestMessage
+from app.transaction import Content, Context, FhirJson, RequestMessage, ResponseMessage
 
 _CHARSET = "; charset=utf-8"
 
@@ -62,24 +62,27 @@ def raw_document(kept: Kept, context: Context, start: int = 0, end: int | None =
     return Content("application/octet-stream", kept.content.size, chunks)
 
 
-async def fetched_document(binary: Resource, place: str, elsewhere: Elsewhere, *, is_head: bool) -> Content:
-    """Return what another host delivers for the document of `binary`.
+async def fetched_document(
+    binary: Resource, place: str, elsewhere: Elsewhere, asked: Mapping[str, str], *, is_head: bool
+) -> ResponseMessage:
+    """Return what another host delivers for the document of `binary`: 200 and all of it, or 206 and the part asked for.
 
     Args:
+        asked: headers that say which part.
         is_head: only the head is of interest.
 
     Raises:
         FhirError: `not-found` (404) or `transient` (502), also when the host sends something else than the document.
     """
     media_type = str(binary["contentType"])
-    opened = await elsewhere.open(place, media_type)
+    opened = await elsewhere.open(place, media_type, asked)
     is_other = not same_media_type(opened.media_type, media_type)
     if is_head or is_other:
         await opened.close()
     if is_other:
         text = f"The host of the document sends another media type than `{media_type}`."
         raise FhirError("transient", text, status=502, details="XDSRepositoryError")
-    return Content(media_type, opened.size, opened.chunks)
+    return ResponseMessage(opened.status, Content(media_type, opened.size, opened.chunks), opened.headers)
 
 
 def reference_resource(kept: Kept, context: Context) -> FhirJson:

@@ -15,7 +15,7 @@ from app.document.content import attachment_of, place_elsewhere
 from app.document.elsewhere import documents_elsewhere
 from app.document.fhir_forms import in_other_form, other_form, wanted_form
 from app.document.file_name import content_disposition, is_shown
-from app.document.ranges import asked_parts, is_named, multipart
+from app.document.ranges import asked_parts, is_named, multipart, one_range
 from app.document.representation import (
     binary_resource,
     fetched_document,
@@ -177,9 +177,12 @@ async def _from_elsewhere(
         if as_resource:
             return ResponseMessage(200, reference_resource(kept, context), HEADERS)
         return ResponseMessage(307, None, HEADERS | {"Location": place})
-    document = await fetched_document(binary, place, elsewhere, is_head=message.method == "HEAD")
-    body = binary_resource(kept, document, message, context) if as_resource else document
-    return ResponseMessage(200, body, headers)
+    is_head = message.method == "HEAD"
+    asked = {} if is_head or as_resource else one_range(message.headers)
+    fetched = await fetched_document(binary, place, elsewhere, asked, is_head=is_head)
+    if as_resource and isinstance(fetched.body, Content):
+        return ResponseMessage(200, binary_resource(kept, fetched.body, message, context), headers)
+    return replace(fetched, headers={**headers, **fetched.headers})
 
 
 async def _owner(binary: Resource, context: Context) -> Resource:

@@ -295,3 +295,60 @@ async def test_a_full_url_is_no_place(server: Server, patients: None, network: r
 
     assert response.status_code == 200, orjson.dumps(response.json())
     assert network.calls.call_count == 0
+
+
+def with_ranges(request: httpx.Request) -> httpx.Response:
+    """Answer as a server that knows ranges."""
+    known = {"etag": '"v7"', "accept-ranges": "bytes", "content-type": "text/plain"}
+    asked = request.headers.get("range")
+    if not asked or request.headers.get("if-range", '"v7"') != '"v7"':
+        return httpx.Response(200, content=HELLO, headers=known)
+    first, _, last = asked.removeprefix("bytes=").partition("-")
+    if int(first) >= len(HELLO):
+        return httpx.Response(416, headers={"content-range": f"bytes */{len(HELLO)}"})
+    end = min(int(last or len(HELLO)), len(HELLO) - 1)
+    part = {"content-range": f"bytes {first}-{end}/{len(HELLO)}"}
+    return httpx.Response(206, content=HELLO[int(first) : end + 1], headers=known | part)
+
+
+async def test_proxied_in_parts(server: Server, patients: None, network: respx.MockRouter) -> None:
+    """MHD-68-16, MHD-65-58: Range and If-Range are passed on, and what the other server says of its document comes back."""
+    network.get(PLACE).mock(side_effect=with_ranges)
+    client = await server(**HERE | {"external_retrieval": "proxy"})
+    url = await url_of(client, hosted())
+
+    whole = await client.get(url)
+    part = await client.get(url, headers={"range": "bytes=6-", "if-range": whole.headers["etag"]})
+    changed = await client.get(url, headers={"range": "bytes=6-", "if-range": '"v6"'})
+    beyond = await client.get(url, headers={"range": "bytes=99-"})
+
+    assert (whole.status_code, whole.headers["etag"], whole.headers["accept-ranges"]) == (200, '"v7"', "bytes")
+    assert (part.status_code, part.content, part.headers["content-range"]) == (206, HELLO[6:], "bytes 6-10/11")
+    assert (part.headers["content-length"], part.headers["x-content-type-options"]) == ("5", "nosniff")
+    assert (changed.status_code, changed.content) == (200, HELLO)
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */11")
+    assert beyond.json()["issue"][0]["code"] == "invalid"
+    wrapper = await client.get(f"{url}?_format=json", headers={"range": "bytes=6-"})
+    assert base64.b64decode(wrapper.json()["data"]) == HELLO
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-1,4-5", "lines=1-2", "bytes=x"])
+async def test_other_ranges_are_not_passed_on(
+    server: Server, patients: None, network: respx.MockRouter, asked: str
+) -> None:
+    """RFC 9110, 14.2: a range that is not passed on is ignored."""
+    route = network.get(PLACE).mock(side_effect=with_ranges)
+    client = await server(**HERE | {"external_retrieval": "proxy"})
+
+    response = await client.get(await url_of(client, hosted()), headers={"range": asked})
+
+    assert (response.status_code, response.content) == (200, HELLO)
+    assert "range" not in route.calls.last.request.headers
+
+
+async def test_part_that_nobody_asked_for(server: Server, patients: None, network: respx.MockRouter) -> None:
+    """MHD-65-58: it is no document."""
+    network.get(PLACE).respond(206, content=b"He", content_type="text/plain", headers={"content-range": "bytes 0-1/11"})
+    client = await server(**HERE | {"external_retrieval": "proxy"})
+
+    assert (await client.get(await url_of(client, hosted()))).status_code == 502

@@ -120,7 +120,7 @@ def test_what_is_no_resource(validator: Validator, value: Any, code: str, expres
         ({"resourceType": "Patient", "link": [{"type": "refer"}]}, "`other` is missing; FHIR R4 demands it."),
         (
             {"resourceType": "Patient", "active": "true"},
-            "This is a string; expected is a `boolean`, in JSON true or false.",
+            "This is a string; expected is a `boolean`: `true` or `false`, in lower case, in JSON without quotation marks.",
         ),
     ],
 )
