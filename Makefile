@@ -7,10 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types imports profiles bench bench-matching bench-patients image lock clean
+.PHONY: help run test check format lint types imports profiles bench bench-matching bench-patients audit-dependencies image lock clean
 
 help: ## list the words
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 run: $(VENV)/server ## set up, start server and MongoDB with example data: make run PORT=8090 DATA=/some/folder
 	@exec $(BIN)/python -m app serve --port $(PORT) --data "$(DATA)"
@@ -43,6 +43,11 @@ bench-matching: $(VENV)/development ## measure patient matching: precision, reca
 
 bench-patients: $(VENV)/development ## measure the patient index, loaded by its own loader: PATIENTS=10000,1000000
 	$(BIN)/python -m tests.bench.patients $(if $(PATIENTS),--patients $(PATIENTS))
+
+# Asks a public service; --strict, because what that does not know would otherwise pass.
+audit-dependencies: $(VENV)/bin/python ## are vulnerabilities known in what is locked? asks pypi.org (or AUDIT_SERVICE=osv)
+	@test -x $(VENV)/audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)/audit && $(VENV)/audit/bin/pip install -q --disable-pip-version-check 'pip-audit==2.10.1'; }
+	$(VENV)/audit/bin/pip-audit --strict --require-hashes --disable-pip -s $(or $(AUDIT_SERVICE),pypi) -r requirements.lock
 
 image: ## the container, named fhir-document-server
 	docker build -t fhir-document-server .
