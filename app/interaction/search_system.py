@@ -50,14 +50,18 @@ def _handing_over(interaction: Interaction, handlers: Mapping[str, Handler]) -> 
     return replace(interaction, handle=handle)
 
 
-def asked_types(message: RequestMessage, offered: Sequence[str]) -> tuple[str, ...]:
+def asked_types(message: RequestMessage, offered: Sequence[str], alone: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the types that `_type` names.
+
+    Args:
+        alone: types that others answer for, each by itself; named for who asks for them in the wrong company.
 
     Raises:
         FhirError: `required` (400) when it is missing, `not-supported` (400) for a type that is not offered.
     """
     named = [name.strip() for key, text in message.query if key == TYPE for name in text.split(",") if name.strip()]
     known = ", ".join(f"`{name}`" for name in offered)
+    known += "".join(f", or `{name}` alone" for name in alone)
     if not named:
         raise FhirError("required", f"A search of the whole system needs `{TYPE}`: one or more of {known}.")
     for name in named:

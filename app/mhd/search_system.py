@@ -24,6 +24,9 @@ from app.transaction import Context, Interaction, RequestMessage, ResponseMessag
 
 TYPES = ("DocumentReference", "List")
 
+# What the Patient Demographics Supplier answers for (`app.main`).
+ALONE = ("Patient",)
+
 
 async def search_compartment(message: RequestMessage, context: Context) -> ResponseMessage:
     """Answer a search for what belongs to one patient.
@@ -69,7 +72,7 @@ async def search_system(message: RequestMessage, context: Context) -> ResponseMe
         FhirError: `required` (400) without `_type`; `not-supported` (400) for a type that is not offered; and what the
             searches of the types are refused with.
     """
-    types = asked_types(message, TYPES)
+    types = asked_types(message, TYPES, ALONE)
     warnings = warnings_about(message, context.switches)
     messages = [(name, of_type(_without_type(message), name)) for name in types]
     queries = queries_of(messages, context, not_offered(context.switches))

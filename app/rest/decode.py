@@ -31,6 +31,9 @@ READS = frozenset({"read", "vread"})
 # Where a handler looks for a document that was taken out of the body: in a Binary, or an attachment of these.
 HOLDERS = frozenset({"Binary", "DocumentReference"})
 
+# The operation that looks at documents, and keeps none.
+VALIDATE = "$validate"
+
 # A body may hold no more parameters than fit in this: as much as URLs commonly do, several times.
 MAX_FORM_BYTES = 65_536
 
@@ -50,7 +53,8 @@ async def decode(
         pairs += decode_pairs(body)
         form = with_parameters(form, pairs)
     elif http.method in ("POST", "PUT", "PATCH"):
-        body, resource, content = await _resource(http, context, limits)
+        keeps = not interaction.path.endswith(VALIDATE)
+        body, resource, content = await _resource(http, context, limits, keeps_documents=keeps)
     if form.format is None and interaction.code not in READS:
         await discard_all(context.store.content, content)
         raise not_acceptable(form)
@@ -96,14 +100,20 @@ async def _form(http: Request, limits: Limits) -> bytes:
 
 
 async def _resource(
-    http: Request, context: Context, limits: Limits
+    http: Request, context: Context, limits: Limits, *, keeps_documents: bool
 ) -> tuple[bytes, Resource | None, dict[str, StagedContent]]:
-    """Return the body, the resource in it, None when there is no body, and the documents that were taken out of it."""
+    """Return the body, the resource in it, None when there is no body, and the documents that were taken out of it.
+
+    Where nothing is kept they stay where they are, and their handler says what is wrong with them.
+    """
     body = arriving(http, limits)
     if not await body.more():
         return b"", None, {}
     media_type = body_format(http.headers.get("content-type", ""), http.headers.get("content-encoding", ""))
     store = context.store.content
+    if not keeps_documents:
+        text = await read_all(body, limits.resource_bytes)
+        return text, parse_resource(text, media_type, context.packages.structures), {}
     text, content = await read_without_documents(body, media_type, store, limits)
     try:
         resource = parse_resource(text, media_type, context.packages.structures)

@@ -228,3 +228,13 @@ async def test_boolean_in_capitals(client: httpx.AsyncClient) -> None:
         headers = {"content-type": f"application/fhir+{media_type}", "accept": "application/fhir+json"}
         (told,) = (await client.post("/$validate", content=content, headers=headers)).json()["issue"]
         assert "`true` or `false`, in lower case, in JSON without quotation marks" in told["diagnostics"]
+
+
+@pytest.mark.parametrize("size", [40, 400_000])
+async def test_data_that_is_no_base64(client: httpx.AsyncClient, size: int) -> None:
+    """FHIR R4 resource-operation-validate.html: a document of any length is looked at, and is an issue of the answer."""
+    response = await client.post(
+        "/$validate", json={"resourceType": "Binary", "contentType": "text/plain", "data": "!" * size}, headers=JSON
+    )
+    (told,) = response.json()["issue"]
+    assert (response.status_code, told["code"], told["expression"]) == (200, "value", ["Binary.data"])

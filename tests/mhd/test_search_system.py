@@ -259,3 +259,11 @@ async def test_head_of_several_types(client: httpx.AsyncClient, published: dict[
     response = await client.head("?_type=DocumentReference,List&patient=p1")
 
     assert (response.status_code, response.content) == (200, b"")
+
+
+@pytest.mark.parametrize("asked", ["Patient,List", "Observation", ""])
+async def test_refusal_names_every_type(client: httpx.AsyncClient, asked: str) -> None:
+    """MHD-CS-04, A-18: those that are searched together, and the one that is searched alone."""
+    told = (await client.get(f"?_type={asked}")).json()["issue"][0]["diagnostics"]
+    assert "`DocumentReference`, `List`, or `Patient` alone" in told
+    assert (await client.get("?_type=Patient&family=x")).status_code == 200
