@@ -69,6 +69,8 @@ def requests(client: httpx.Client) -> Iterator[httpx.Response]:
     yield client.post("", content=b"<Bundle>broken-body-words", headers={"content-type": "application/fhir+xml"})
     yield client.post("", content=b"broken-body-words", headers={"content-type": "text/query-words"})
     yield from searches(client)
+    yield from of_patients(client)
+    yield from of_operations(client)
     yield client.get("/Patient/path-words-0664-12345678")
     yield client.get("/path-words/INSURANCE-77-4711")
     yield client.get("/Patient/ida/_history/path-words")
@@ -88,6 +90,38 @@ def searches(client: httpx.Client) -> Iterator[httpx.Response]:
     yield client.post("/Patient/_search", content=b"form-words", headers={"content-type": "text/plain"})
 
 
+def of_patients(client: httpx.Client) -> Iterator[httpx.Response]:
+    """Yield answers of ITI-104, ITI-78, ITI-119 and ITI-83, right and wrong."""
+    named = "/Patient?identifier=urn:oid:2.999.40.9|INSURANCE-77-4711"
+    parameters = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": person()}]}
+    yield client.put(named, content=to_json(person()), headers=JSON)
+    yield client.put(named, content=to_json(person() | {"birthDate": "Geheimrat"}), headers=JSON)
+    yield client.put("/Patient/INSURANCE-77-4711", content=to_json(person()), headers=JSON)
+    yield client.delete(named)
+    yield client.post("/Patient/$match", content=to_json(parameters), headers=JSON)
+    yield client.post("/Patient/$match", content=to_json(person()), headers=JSON)
+    yield client.get("/Patient/$ihe-pix?sourceIdentifier=urn:oid:2.999.40.9|INSURANCE-77-4711")
+    yield client.get("/Patient/$ihe-pix?sourceIdentifier=Geheimrat")
+    yield client.get("/Patient%2FINSURANCE-77-4711")
+    yield client.get("//Patient/INSURANCE-77-4711")
+
+
+def of_operations(client: httpx.Client) -> Iterator[httpx.Response]:
+    """Yield answers of ITI-105, ITI-106, `$validate`, ITI-20 and ITI-81."""
+    document = submission(b"Diagnosis-unspoken", subject="Patient/Geheimrat")["entry"][1]["resource"]
+    inline = {"contentType": "text/plain", "data": "Diagnosis-unspoken"}
+    simple = document | {"description": "Verschwiegen", "content": [{"attachment": inline}]}
+    event = {"resourceType": "AuditEvent", "entity": [{"name": "Geheimrat", "query": "query-words"}]}
+    for path in ("/DocumentReference", "/DocumentReference/$generate-metadata", "/$validate", "/Patient/$validate"):
+        yield client.post(path, content=to_json(simple), headers=JSON)
+        yield client.post(path, content=to_json(person()), headers=JSON)
+    yield client.post("/AuditEvent", content=to_json(event), headers=JSON)
+    yield client.get("/AuditEvent?date=ge1907-11-13&entity-name=Geheimrat&patient.identifier=|INSURANCE-77-4711")
+    yield client.put("/AuditEvent/INSURANCE-77-4711", content=to_json(event), headers=JSON)
+    xml = b"<Patient xmlns='http://hl7.org/fhir'><name><family value='Geheimrat'/></name></Patient>"
+    yield client.post("/Patient/$validate", content=xml, headers={"content-type": "application/fhir+xml"})
+
+
 def told(*files: Path) -> list[str]:
     """Return the secrets that stand in `files`, each with its file."""
     return [f"{secret} in {file.name}" for file in files for secret in SECRETS if secret in file.read_text()]
@@ -98,10 +132,11 @@ def logs(program: Program, folder: Path) -> tuple[Path, ...]:
 
 
 def test_no_patient_data_in_the_logs(folder: Path) -> None:
-    """MHD-SEC-07; style.md 10: one line a request, with transaction, status and request id, and no value of it."""
+    """MHD-SEC-07, PIXM-SEC-04: one line a request, with transaction, status and request id; no value of any request."""
     with served(folder) as program, httpx.Client(base_url=program.url, timeout=60) as client:
         statuses = [answer.status_code for answer in requests(client)]
-        secrets = told(*logs(program, folder))
+        (folder / "metrics").write_text(httpx.get(f"{program.root}/health/metrics").text)
+        secrets = told(*logs(program, folder), folder / "metrics")
         lines = [orjson.loads(line) for line in program.log.read_text().splitlines()]
 
     assert {200, 400, 404, 405, 406, 409, 415} <= set(statuses)
