@@ -115,6 +115,20 @@ def test_open_address_needs_a_decision(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(env_file=NOWHERE).host == "192.0.2.1"
 
 
+def test_tokens_do_not_travel_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IUA-29: with authorization on, other machines are listened to by TLS, or behind proxies where it ends."""
+    monkeypatch.setenv("MHD_HOST", "192.0.2.1")
+    monkeypatch.setenv("MHD_AUTH", "static")
+    monkeypatch.setenv("MHD_AUTH_TOKEN", "a-token-for-curl-0123")
+    with pytest.raises(SettingError, match=r"192\.0\.2\.1.*MHD_TLS_CERTIFICATE.*MHD_TRUSTED_PROXIES"):
+        load(env_file=NOWHERE)
+    monkeypatch.setenv("MHD_TRUSTED_PROXIES", "192.0.2.2")
+    assert load(env_file=NOWHERE).host == "192.0.2.1"
+    monkeypatch.delenv("MHD_TRUSTED_PROXIES")
+    monkeypatch.setenv("MHD_HOST", "127.0.0.2")
+    assert load(env_file=NOWHERE).host == "127.0.0.2"
+
+
 def test_switches_and_their_settings_agree() -> None:
     """MHD section 20: each switch is a setting of the same name, default and type."""
     assert load(env_file=NOWHERE).switches == Switches()

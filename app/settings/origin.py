@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def load(given: Mapping[str, Any] | None = None, env_file: str | Path = ENV_FILE
     except ValidationError as error:
         raise SettingError(_wrong(error, sources)) from None
     _require_closed(settings, sources)
+    _require_tls(settings, sources)
     return settings
 
 
@@ -112,6 +114,24 @@ def _require_closed(settings: Settings, sources: Sources) -> None:
         f"this server does not check who asks. Set {PREFIX}AUTH to let in tokens only, listen on 127.0.0.1 behind a "
         f"gateway that checks, or set {PREFIX}ALLOW_OPEN=true."
     )
+
+
+def _require_tls(settings: Settings, sources: Sources) -> None:
+    """Refuse to take tokens from other machines that everybody on the way can read (IUA-29)."""
+    with_tokens = settings.authorization.mode in ("static", "smart", "iua")
+    if not with_tokens or _is_loopback(settings.host) or settings.tls_certificate or settings.trusted_proxies:
+        return
+    raise SettingError(
+        f"{PREFIX}HOST (from {_origin('host', sources)}) is `{settings.host}`, and tokens would come there without "
+        f"TLS. Set {PREFIX}TLS_CERTIFICATE, or {PREFIX}TRUSTED_PROXIES to the proxies where TLS ends."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host in LOOPBACK
 
 
 def _row(name: str, info: FieldInfo, value: object, origin: str) -> Row:
