@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -31,7 +32,7 @@ from tests.security.issuing import (
     Servers,
     bearer,
 )
-from tests.security.records import Records, stored
+from tests.security.records import Records, headers, stored
 from tests.security.submitted import fhir_submission, of_patient
 from tests.submissions import submission
 
@@ -181,3 +182,30 @@ async def asking(again: Guarded) -> AsyncIterator[httpx.AsyncClient]:
 async def records(asking: httpx.AsyncClient) -> Records:
     """Two people and their documents."""
     return await stored(asking)
+
+
+@pytest.fixture
+async def audited(asking: httpx.AsyncClient) -> AsyncIterator[None]:
+    """AUD-02, AUD-71: whatever is tried here leaves an event, and one of failure where it was refused."""
+    answers: dict[str, int] = {}
+
+    async def numbered(request: httpx.Request) -> None:
+        request.headers["X-Request-Id"] = str(uuid4())
+
+    async def answered(answer: httpx.Response) -> None:
+        answers[answer.request.headers["X-Request-Id"]] = answer.status_code
+
+    asking.event_hooks = {"request": [numbered], "response": [answered]}
+    yield
+    asking.event_hooks = {}
+    outcomes = {name: await outcomes_of(asking, name) for name in answers}
+    assert all(outcomes.values())
+    assert all(("0" in outcomes[name]) == (status < 400) for name, status in answers.items())
+
+
+async def outcomes_of(client: httpx.AsyncClient, name: str) -> set[str]:
+    """The outcomes of the events of one request."""
+    url = f"AuditEvent?date=ge2000&entity.identifier={name}"
+    answer = await client.get(url, headers=headers("ITI-81"))
+    assert answer.status_code == 200, answer.text
+    return {one["resource"]["outcome"] for one in answer.json().get("entry", [])}

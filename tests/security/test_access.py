@@ -1,7 +1,7 @@
 """What exists for a caller: tokens that are bound to a patient, and scopes with queries, over HTTP.
 
 Spec: IUA-23, IUA-30, IUA-32, IUA-33; EHDS-11, EHDS-17, EHDS-18, EHDS-20 to EHDS-22; MHD-SEC-04, MHD-SEC-05;
-PDQM-SEC-04.
+PDQM-SEC-04. Each request leaves an event (AUD-02, AUD-71), see the fixture `audited`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from tests.security.records import (
     headers,
     sees,
 )
+
+pytestmark = pytest.mark.usefixtures("audited")
 
 
 @pytest.mark.parametrize("form", FORMS)

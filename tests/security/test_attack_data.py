@@ -3,6 +3,8 @@
 Each is answered as if there were nothing, or refused in words that are the same for what does not exist; nothing is
 stored, and no answer names what is not the caller's.
 
+Each attempt leaves an event (AUD-02, AUD-71), see the fixture `audited`.
+
 Spec: MHD-SEC-04 to MHD-SEC-06, MHD-66-35, MHD-67-37, MHD-68-15; IUA-23, IUA-30, IUA-32; EHDS-20, EHDS-22.
 """
 
@@ -21,6 +23,8 @@ from tests.patients import NORTH, PETER
 from tests.security.records import DIALECTS, IUA, Records, bound, document, fields, folder, found, headers
 from tests.security.submitted import of_patient
 from tests.submissions import binary, document_reference, entry, oid, submission, urn
+
+pytestmark = pytest.mark.usefixtures("audited")
 
 Attack = Callable[["Attacker", Records], Awaitable[tuple[httpx.Response, httpx.Response]]]
 
