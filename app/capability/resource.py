@@ -66,7 +66,7 @@ def resource_entry(
 def _added_profiles(resource_type: str, packages: Packages) -> Iterator[str]:
     """Yield the profiles that packages of others have for a resource type that is stored here."""
     for url, package in packages.defined("StructureDefinition"):
-        if not url.startswith(OWN) and package.severity != "off":
+        if not url.startswith(OWN) and not package.is_off(resource_type):
             found = packages.structure_definition(url) or {}
             if (found.get("type"), found.get("derivation")) == (resource_type, "constraint"):
                 yield url

@@ -6,9 +6,15 @@ Spec: FHIR Package Specification, manifest and versions (hl7.org/fhir/packages.h
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+# What describes documents, in contrast to what stands in them; a Bundle may be a submission.
+METADATA = frozenset({"DocumentReference", "List", "Bundle"})
+
+# The parts of a package that may have a severity of their own (NAT-05).
+PARTS = ("metadata", "content", "terminology")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +23,7 @@ class PackageInfo:
 
     Attributes:
         severity: what a broken rule of the package does to a request: `off`, `warn` or `enforce`.
+        severities: the same of a part of it, where that has its own: `metadata`, `content`, `terminology`.
         path: the folder or the .tgz.
         dependencies: pairs (package id, version as the manifest says it).
         is_default: whether a canonical URL without a version means this version of the package.
@@ -30,6 +37,20 @@ class PackageInfo:
     title: str = ""
     dependencies: tuple[tuple[str, str], ...] = ()
     is_default: bool = True
+    severities: Mapping[str, str] = field(default_factory=dict)
+
+    def is_off(self, resource_type: str) -> bool:
+        """Tell whether no rule of the package about resources of a type is looked at."""
+        return self.severity_for(resource_type) == self.severity_of_codes(resource_type) == "off"
+
+    def severity_for(self, resource_type: str) -> str:
+        """Return the severity of rules about resources of a type: metadata of documents, or what is in them."""
+        part = "metadata" if resource_type in METADATA else "content"
+        return self.severities.get(part, self.severity)
+
+    def severity_of_codes(self, resource_type: str) -> str:
+        """Return the severity of bindings in resources of a type."""
+        return self.severities.get("terminology", self.severity_for(resource_type))
 
 
 def version_key(version: str) -> tuple[tuple[int, ...], bool, str]:

@@ -19,7 +19,7 @@ import orjson
 from app.fhir.base_definition import CANONICAL, base_definition
 from app.fhir.expansion import Codes, expand
 from app.fhir.package_files import Archive, Entry, Folder, PackageError, PackageFiles
-from app.fhir.package_info import PackageInfo, dependencies_first, missing_dependencies, with_one_default
+from app.fhir.package_info import PARTS, PackageInfo, dependencies_first, missing_dependencies, with_one_default
 from app.fhir.resource import Resource
 from app.fhir.structure import Structures
 
@@ -194,7 +194,7 @@ def _choices(file: Path) -> dict[str, object]:
     """Return this server's choices for a package; empty when there is no such file.
 
     Raises:
-        PackageError: the file is not TOML, or `severity` is none of `SEVERITIES`.
+        PackageError: the file is not TOML, or a severity is none of `SEVERITIES`.
     """
     try:
         choices = tomllib.loads(file.read_text())
@@ -202,9 +202,14 @@ def _choices(file: Path) -> dict[str, object]:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PackageError(f"`{file.name}` is not TOML ({error})") from error
-    if choices.get("severity", "enforce") not in SEVERITIES:
-        raise PackageError(f"`severity` in `{file.name}` is none of {', '.join(SEVERITIES)}")
+    for name in ("severity", *map(_severity, PARTS)):
+        if choices.get(name, "enforce") not in SEVERITIES:
+            raise PackageError(f"`{name}` in `{file.name}` is none of {', '.join(SEVERITIES)}")
     return choices
+
+
+def _severity(part: str) -> str:
+    return f"severity_{part}"
 
 
 def _info(path: Path, files: PackageFiles, choices: dict[str, object]) -> PackageInfo:
@@ -218,4 +223,5 @@ def _info(path: Path, files: PackageFiles, choices: dict[str, object]) -> Packag
         title=manifest.get("title", ""),
         dependencies=tuple((manifest.get("dependencies") or {}).items()),
         is_default=bool(choices.get("default", False)),
+        severities={part: str(choices[_severity(part)]) for part in PARTS if _severity(part) in choices},
     )

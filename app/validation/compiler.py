@@ -147,9 +147,13 @@ class Compiler:
 
     def _as_severe(self, url: str, enforced: Check) -> Check:
         package, tree = self.packages.package_of("StructureDefinition", url), self.snapshots.tree(url)
-        if package is None or tree is None or package.severity == "enforce":
+        if package is None or tree is None:
             return enforced
-        return _softened(enforced, self._bare(tree.below), package.severity)
+        kind = tree.types[0].code
+        severity, of_codes = package.severity_for(kind), package.severity_of_codes(kind)
+        if severity == of_codes == "enforce":
+            return enforced
+        return _softened(enforced, self._bare(tree.below), severity, of_codes)
 
     def _bare(self, name: str) -> Check:
         """Return the check of a type alone: of an extension without what its definition demands."""
@@ -174,18 +178,29 @@ class Compiler:
         return chain(check_object(parts), extras(self, tree, code), anyway=True)
 
 
-def _softened(check: Check, base: Check, severity: str) -> Check:
-    """Return the check of a profile whose package is to `warn` only, or is `off`; what R4 itself demands stays."""
-    if severity == "off":
+def _softened(check: Check, base: Check, severity: str, of_codes: str) -> Check:
+    """Return the check of a profile whose package does not enforce all of it; what R4 itself demands stays.
+
+    Args:
+        severity, of_codes: `off`, `warn` or `enforce` for its rules, and for its bindings.
+    """
+    if severity == of_codes == "off":
         return base
 
     def soft(value: Any, place: Place) -> Findings:
         found = check(value, place)
-        if has_errors(found):
-            kept = {(each.text, *each.steps) for each in base(value, place) or ()}
-            for each in found or ():
-                each.severity = each.severity if (each.text, *each.steps) in kept else "warning"
-        return found
+        if not found:
+            return found
+        kept = {(each.text, *each.steps) for each in base(value, place) or ()}
+        softened = []
+        for each in found:
+            level = of_codes if each.code == "code-invalid" else severity
+            if (each.text, *each.steps) in kept or level == "enforce":
+                softened.append(each)
+            elif level == "warn":
+                each.severity = "warning" if each.is_error else each.severity
+                softened.append(each)
+        return softened
 
     return soft
 

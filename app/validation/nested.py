@@ -62,7 +62,12 @@ def claimed(compiler: Compiling, place: Place) -> Iterator[Finding]:
         # A package is asked first: unlike the compiler's and its own memory, the question leaves no trace.
         package = compiler.packages.package_of("StructureDefinition", url)
         is_soft = place.run.soft and url.startswith(place.run.soft)
-        if package and package.severity != "off" and not is_soft and (check := compiler.claim_check(url)):
+        if (
+            package
+            and not package.is_off(str(place.resource.get("resourceType")))
+            and not is_soft
+            and (check := compiler.claim_check(url))
+        ):
             yield from check(place.resource, place) or ()
 
 

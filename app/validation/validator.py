@@ -107,11 +107,13 @@ class Validator:
         """Whether a profile that a package has is claimed; it stands on the base type, which needs no second look."""
         meta = resource.get("meta")
         urls = meta.get("profile") if isinstance(meta, dict) else None
-        return isinstance(urls, list) and any(isinstance(url, str) and self._counts(url) for url in urls)
+        return isinstance(urls, list) and any(
+            isinstance(url, str) and self._counts(url, resource["resourceType"]) for url in urls
+        )
 
-    def _counts(self, profile: str) -> bool:
+    def _counts(self, profile: str, kind: str) -> bool:
         package = self._compiler.packages.package_of("StructureDefinition", profile)
-        return package is not None and package.severity != "off" and self.knows(profile)
+        return package is not None and not package.is_off(kind) and self.knows(profile)
 
     def _check(self, profile: str, *, is_strict: bool = False) -> Check | None:
         """A package is asked first: nothing is remembered of a profile that nobody has."""

@@ -194,6 +194,11 @@ def test_choices_for_an_archive_lie_beside_it(profiles: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "reason"),
     [
+        (
+            "profile.toml",
+            "severity_content = 'loud'",
+            "`severity_content` in `profile.toml` is none of off, warn, enforce",
+        ),
         ("profile.toml", "severity = 'loud'", "`severity` in `profile.toml` is none of off, warn, enforce"),
         ("profile.toml", "= 1", "`profile.toml` is not TOML"),
         ("package.json", "{", "its `package.json` is not JSON"),

@@ -146,6 +146,34 @@ async def test_severity(profiles: Path, start: Start, severity: str, told: list[
     assert missing == [(each, "required DocumentReference") for each in told]
 
 
+# What profile.toml says, the mistake -> status of the submission, severities in its answer.
+PARTS = [
+    ({"severity_terminology": "warn"}, "code", 200, ["warning"]),
+    ({"severity_terminology": "off"}, "code", 200, []),
+    ({"severity_terminology": "warn"}, "extension", 422, ["error"]),
+    ({"severity_content": "off"}, "extension", 422, ["error"]),
+    ({"severity_metadata": "warn"}, "extension", 200, ["warning"]),
+    ({"severity_metadata": "off"}, "extension", 200, []),
+    ({"severity_metadata": "off", "severity_terminology": "enforce"}, "code", 422, ["error"]),
+    ({"severity": "off", "severity_metadata": "enforce"}, "extension", 422, ["error"]),
+]
+
+
+@pytest.mark.parametrize(("choices", "mistake", "status", "told"), PARTS)
+async def test_severity_of_a_part(
+    profiles: Path, start: Start, choices: dict[str, str], mistake: str, status: int, told: list[str]
+) -> None:
+    """NAT-05: metadata, content and terminology have severities of their own; what is not said is as the package."""
+    choose(package(profiles), **choices)
+    answer = await publish(await start(), lacking(mistake))
+    assert answer.status_code == status, answer.text
+    body = answer.json()
+    issues = body.get("issue") or [
+        one for entry in body["entry"] for one in entry["response"].get("outcome", {}).get("issue", ())
+    ]
+    assert [one["severity"] for one in issues] == told, issues
+
+
 async def test_disabled(profiles: Path, start: Start) -> None:
     """NAT-01: a package that is not enabled is as if it were not there."""
     choose(package(profiles), enabled=False)
