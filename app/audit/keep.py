@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any
 
 from app.audit.chain import Chain, Seals
-from app.audit.terms import patients_of, terms_of
+from app.audit.terms import patient_terms, patients_of, terms_of
 from app.fhir.dates import interval
 from app.fhir.outcome import FhirError
 from app.fhir.resource import Resource, instant, to_json
@@ -24,7 +24,6 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_KNOWN, KNOWN_S = 20_000, 60.0
 _PATIENT = "Patient/"
 MAX_LATER = 50_000
-_OF_PATIENTS = ("patient", "patient:target")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +71,7 @@ class Keeper:
         known = await self._known.of(name for _, event in events for name in patients_of(event))
         for _ in events:
             self.later.popleft()
-        found = ((record_id, terms_of(event, known)) for record_id, event in events)
-        return [
-            (record_id, {name: terms[name] for name in _OF_PATIENTS if name in terms}) for record_id, terms in found
-        ]
+        return [(record_id, patient_terms(event, known)) for record_id, event in events]
 
     def _record(self, event: Event, now: datetime, known: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         resource, terms = event.resource, terms_of(event.resource, known)

@@ -71,6 +71,16 @@ def terms_of(event: Resource, known: Mapping[str, Sequence[str]]) -> Terms:
     return {name: found for name, found in terms.items() if found}
 
 
+def patient_terms(event: Resource, known: Mapping[str, Sequence[str]]) -> Terms:
+    """Return the part of the terms of `event` that depends on what is known."""
+    patients = list(_patients(_named(event.get("agent", ()), "who"), event.get("entity", ())))
+    terms: Terms = {
+        "patient": [*_references(patients), *_identified(patients, known)],
+        "patient:target": [*_targets(patients), *_known(patients, known)],
+    }
+    return {name: found for name, found in terms.items() if found}
+
+
 def patients_of(event: Resource) -> Iterator[str]:
     """Yield the patients whom `event` names: those of this server as `Patient/id`, others as `system|value`."""
     for each in _patients(_named(event.get("agent", ()), "who"), event.get("entity", ())):
