@@ -7,6 +7,7 @@ Spec: EHDS-06, EHDS-24; MHD-SEC-01, MHD-SEC-08; IUA-29; RFC 6585.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 
 from starlette.requests import Request
@@ -56,7 +57,7 @@ class Edge:
             return
         try:
             self._require_safe(scope)
-            turn = Turn(self._front.throttle, _account(scope), is_token=_has(scope, b"authorization"))
+            turn = Turn(self._front.throttle, _account(address_of(scope)), is_token=_has(scope, b"authorization"))
         except FhirError as error:
             http = Request(scope, receive)
             await refuse(http, error, scope["app"].state.context, self._front.metrics)(scope, receive, answer)
@@ -123,9 +124,9 @@ class _Answering:
         await self._send(message)
 
 
-def _account(scope: Scope) -> str:
-    """Return on whose account a request goes that shows no token; empty for this very machine."""
-    address = address_of(scope)
+@lru_cache(maxsize=1024)
+def _account(address: str) -> str:
+    """Return on whose account a request from `address` goes that shows no token; empty for this very machine."""
     if is_loopback(address):
         return ""
     try:
