@@ -1,7 +1,7 @@
 """The command line: `python -m app COMMAND`.
 
-What stops a start is one sentence on standard error and a non-zero exit. `serve` prints one line on standard output, where
-the server answers; with the example data, also requests to try.
+What stops a start is one sentence on standard error and a non-zero exit. `serve` prints one line on standard output,
+where the server answers; with the example data, also requests to try.
 """
 
 from __future__ import annotations
