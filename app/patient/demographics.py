@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import lru_cache
 
 from app.fhir.outcome import FhirError, Issue
 from app.interaction import query_of
-from app.patient.derived import OWN, STATE, normal_telecom, own_token
+from app.patient.derived import BORN, OWN, STATE, born_term, normal_telecom, own_token
 from app.patient.record_key import told
-from app.search.criteria import Criterion, Not, Terms, all_of
+from app.search.criteria import All, Criterion, Interval, Not, StartsWith, Terms, all_of
 from app.search.escape import split, unescape
 from app.search.page import Paging
 from app.search.query import Query, Scope
+from app.search.string_type import SEPARATOR
 from app.transaction import Context, RequestMessage
 
 Pair = tuple[str, str]
@@ -74,7 +76,36 @@ def demographics(message: RequestMessage, context: Context, path: str | None = N
     applied = _applied(message.query, query, filters, spelled)
     _require_narrowing(applied, context)
     shown = frozenset(spelling for each in systems for one in each for spelling in context.domains.spellings(one))
-    return Demographics(replace(query, applied=applied, total="accurate"), shown, tuple(warnings))
+    narrowed = replace(query, criterion=_born(query.criterion), applied=applied, total="accurate")
+    return Demographics(narrowed, shown, tuple(warnings))
+
+
+def _born(criterion: Criterion) -> Criterion:
+    """Return `criterion`, which asks for a surname and a day of birth together when it asks for both.
+
+    It finds the same; one index then leads to the few who have both, at any number of patients.
+    """
+    parts = criterion.criteria if isinstance(criterion, All) else ()
+    days = [one.start for one in parts if isinstance(one, Interval) and _is_day(one)]
+    families = [text for one in parts if (text := _surname(one)) is not None]
+    if not days or not families:
+        return criterion
+    return All((*parts, StartsWith(BORN, born_term(f"{days[0]:%Y-%m-%d}", families[0]))))
+
+
+def _is_day(asked: Interval) -> bool:
+    is_one = asked.end - asked.start == timedelta(days=1)
+    return is_one and (asked.parameter, asked.operator) == ("birthdate", "eq")
+
+
+def _surname(asked: Criterion) -> str | None:
+    """Return how the one surname that is asked for begins, normalised."""
+    match asked:
+        case StartsWith("family", text):
+            return text
+        case Terms("family", (exact,)):
+            return exact.partition(SEPARATOR)[0]
+    return None
 
 
 @lru_cache(maxsize=4)

@@ -19,10 +19,13 @@ from app.fhir.resource import Resource
 from app.patient.contact import email, phone
 from app.patient.keys import match_keys
 from app.patient.vector import Conventions, as_document, match_vector
+from app.search.string_type import normalise
 from app.store.record import Derive
 
 # Index terms that no client names: identifiers that a record owns, and its state.
 OWN, STATE = "identifier:own", "active:state"
+# Each surname behind the day of birth: MongoDB cannot index two lists together, and each alone finds too many.
+BORN = "birthdate:family"
 OWN_FIELD = f"index.{OWN}"
 
 # active: compared and told; merged: another record replaced it; inactive: kept, and neither compared nor told.
@@ -38,7 +41,7 @@ def deriving(domains: Domains, home_country: str) -> Derive:
         found: dict[str, Any] = {
             "state": state,
             "mv": as_document(vector),
-            "index": {OWN: list(own), STATE: [state], **_telecom_terms(patient, home_country)},
+            "index": {OWN: list(own), STATE: [state], **_born_terms(patient), **_telecom_terms(patient, home_country)},
         }
         if state != "inactive":
             found["keys"] = match_keys(vector)
@@ -99,6 +102,19 @@ def _tokens(patient: Resource, source: str, domains: Domains) -> Iterator[str]:
             system = domains.canonical(identifier["system"])
             yield own_token(system, identifier["value"])
             yield own_token(system, "")
+
+
+def born_term(day: str, family: str) -> str:
+    """Return how a normalised surname is kept with a day of birth, `YYYY-MM-DD`; of its beginning, how that begins."""
+    return f"{day} {family}"
+
+
+def _born_terms(patient: Resource) -> dict[str, list[str]]:
+    day, names = str(patient.get("birthDate", "")), patient.get("name", ())
+    if len(day) != len("YYYY-MM-DD"):
+        return {}
+    terms = dict.fromkeys(born_term(day, normalise(str(one["family"]))) for one in names if one.get("family"))
+    return {BORN: list(terms)} if terms else {}
 
 
 def _telecom_terms(patient: Resource, home_country: str) -> dict[str, list[str]]:

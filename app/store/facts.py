@@ -29,7 +29,7 @@ FACTS: Mapping[str, tuple[str, ...]] = {
 }
 # The same of what is derived from resources.
 DERIVED: Mapping[str, tuple[str, ...]] = {
-    "Patient": ("derived.keys", "index.identifier:own", "derived.replacedBy"),
+    "Patient": ("derived.keys", "index.identifier:own", "index.birthdate:family", "derived.replacedBy"),
     "Consent": ("derived.active",),
 }
 
