@@ -9,7 +9,8 @@ Spec: own choice; MAT-66.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import bson
@@ -17,8 +18,11 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError
 
+from app.search.definitions import Definitions
 from app.store.change import KeyTaken
 from app.store.driver import Document, failures_told
+from app.store.facts import ensure_fact_indexes
+from app.store.indexes import ensure_indexes
 
 _DUPLICATE_KEY = 11000
 
@@ -31,8 +35,29 @@ def packed(document: Mapping[str, Any]) -> bytes:
 class Bulk:
     """Writes many documents at once."""
 
-    def __init__(self, database: AsyncDatabase[Document]) -> None:
+    def __init__(self, database: AsyncDatabase[Document], definitions: Definitions) -> None:
         self._database = database
+        self._definitions = definitions
+
+    @asynccontextmanager
+    async def indexed_afterwards(self, resource_type: str) -> AsyncIterator[None]:
+        """Write without indexes meanwhile, if there is no record yet, and make them when all is written.
+
+        Ten indexes kept record by record cost the database more than the records do. A load that is killed leaves them
+        to the next start, which makes what is missing.
+        """
+        records = self._database[resource_type]
+        with failures_told():
+            is_empty = await records.find_one({}, {"_id": 1}) is None
+            if is_empty:
+                await records.drop_indexes()
+        try:
+            yield
+        finally:
+            if is_empty:
+                with failures_told():
+                    await ensure_indexes(self._database, self._definitions, [resource_type])
+                    await ensure_fact_indexes(self._database)
 
     async def create(self, resource_type: str, records: Iterable[bytes], keys: Mapping[str, str]) -> int:
         """Write `records`, packed, that are not there yet; return how many there were to write.

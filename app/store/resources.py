@@ -113,7 +113,7 @@ class Store:
         self.content = ContentStore(connection)
         self.facts = Facts(connection.database)
         self.authority = AuthorityStore(connection.database)
-        self.bulk = Bulk(connection.database)
+        self.bulk = Bulk(connection.database, definitions)
         self._recording = Recording(definitions, derive or {})
         self._connection = connection
         self._database = connection.database

@@ -37,11 +37,13 @@ async def load(count: int, seed: int, workers: int, context: Context) -> Loaded:
     """
     progress, written = Progress("records", count), 0
     missing = [one async for one in _missing(count, seed, progress, context)]
-    with processes(workers, begin, plan_of(context, seed)) as pool:
-        async for (_, size), made in pool.each(make, missing):
-            new = await context.store.bulk.create("Patient", made.records, made.keys)
-            progress.add(size, skipped=size - new)
-            written += new
+    bulk = context.store.bulk
+    async with bulk.indexed_afterwards("Patient"):
+        with processes(workers, begin, plan_of(context, seed)) as pool:
+            async for (_, size), made in pool.each(make, missing):
+                new = await bulk.create("Patient", made.records, made.keys)
+                progress.add(size, skipped=size - new)
+                written += new
     return Loaded(count, written, progress.rate)
 
 

@@ -17,6 +17,7 @@ from app.patient.persons import persons_of
 from app.patient.review import cases, decide, explain, undo
 from app.patient.synthetic.sources import BLOCK, Sources, record_id
 from app.store.change import Create, KeyTaken
+from app.store.driver import Connection
 from app.store.facts import Facts
 from app.transaction import Context
 from tests.patient.test_commands import typed
@@ -106,6 +107,26 @@ async def test_an_interrupted_load_goes_on(context: Context, facts: Facts) -> No
     assert (await load(50, 4, 1, context)).written == 0
     assert len(await facts.after("Patient", "", 1000)) == 50
     assert len(await facts.after("unique_key", "", 1000)) == 50
+
+
+async def indexes_of(database: Connection) -> set[str]:
+    """The names of the indexes on patients."""
+    return set(await database.database["Patient"].index_information())
+
+
+async def test_indexes_come_afterwards(context: Context, database: Connection) -> None:
+    """MAT-20, MAT-80: an empty index is loaded without its indexes; in the end all are there, also after a failure."""
+    bulk, all_of_them = context.store.bulk, await indexes_of(database)
+    assert len(all_of_them) > 10
+    without = bulk.indexed_afterwards("Patient")
+    await without.__aenter__()
+    assert await indexes_of(database) == {"_id_"}
+    with pytest.raises(ArithmeticError):
+        await without.__aexit__(ArithmeticError, ArithmeticError(), None)
+    assert await indexes_of(database) == all_of_them
+    assert (await load(20, 4, 1, context)).written == 20
+    async with bulk.indexed_afterwards("Patient"):
+        assert await indexes_of(database) == all_of_them
 
 
 async def test_nobody_is_loaded_over(context: Context, facts: Facts) -> None:
