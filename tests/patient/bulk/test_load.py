@@ -118,11 +118,14 @@ async def test_indexes_come_afterwards(context: Context, database: Connection) -
     """MAT-20, MAT-80: an empty index is loaded without its indexes; in the end all are there, also after a failure."""
     bulk, all_of_them = context.store.bulk, await indexes_of(database)
     assert len(all_of_them) > 10
-    without = bulk.indexed_afterwards("Patient")
-    await without.__aenter__()
-    assert await indexes_of(database) == {"_id_"}
+
+    async def failing() -> None:
+        async with bulk.indexed_afterwards("Patient"):
+            assert await indexes_of(database) == {"_id_"}
+            raise ArithmeticError
+
     with pytest.raises(ArithmeticError):
-        await without.__aexit__(ArithmeticError, ArithmeticError(), None)
+        await failing()
     assert await indexes_of(database) == all_of_them
     assert (await load(20, 4, 1, context)).written == 20
     async with bulk.indexed_afterwards("Patient"):
