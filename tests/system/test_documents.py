@@ -99,7 +99,7 @@ ATTACHMENT = "entry.1.resource.content.0.attachment"
 REFUSALS: dict[str, tuple[Callable[[], Resource], int, str, str]] = {
     "wrong type of bundle": (edited("type", "collection"), 400, "", "Bundle.type"),
     "missing profile": (edited("meta", None), 400, "required", "Bundle.meta.profile"),
-    "two SubmissionSets": (two_submission_sets, 400, "structure", "Bundle.entry"),
+    "two SubmissionSets": (two_submission_sets, 400, "required", "Bundle.entry"),
     "wrong hash": (edited(f"{ATTACHMENT}.hash", sha1(b"")), 422, "business-rule", "resource.content[0].attachment.hash"),
     "wrong size": (edited(f"{ATTACHMENT}.size", 3), 422, "business-rule", "[1].resource.content[0].attachment.size"),
     "wrong hash of 20 MB": (lambda: letter(hash=sha1(b"other")), 422, "business-rule", "attachment.hash"),
