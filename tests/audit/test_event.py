@@ -34,7 +34,7 @@ def codes_of(codings: list[Resource]) -> list[str]:
 
 @every_row
 async def test_success(row: Row, world: World, validator: Validator) -> None:
-    """AUD-01, AUD-03, AUD-04, AUD-20..22, AUD-30, AUD-31, AUD-34, AUD-35, AUD-50, AUD-53..55, AUD-72, MHD-AU-01, MHD-AU-02, MHD-AU-10, MHD-AU-30, MHD-AU-50, MHD-AU-51, PIXM-SEC-01, PDQM-SEC-01: the table."""
+    """AUD-01, AUD-03, AUD-04, AUD-20..22, AUD-30, AUD-31, AUD-34, AUD-35, AUD-50, AUD-53..55, AUD-72, MHD-AU-01, MHD-AU-02, MHD-AU-10, MHD-AU-30, MHD-AU-50, MHD-AU-51, MHD-105-20, PIXM-SEC-01, PDQM-SEC-01: the table."""
     answer = await row.ask(world)
     assert answer.status_code < 400, answer.text
 

@@ -323,7 +323,7 @@ async def test_authorization_server_is_away(guarded_client: httpx.AsyncClient, k
 
 
 async def test_domain_is_fed_by_its_client(guarded_client: httpx.AsyncClient, known: Known, servers: Servers) -> None:
-    """IUA-12, register I2: the domain registry binds a domain to one `client_id`; another one's token gets 403."""
+    """IUA-12, PIXM-104-14, register I2: the domain registry binds a domain to one `client_id`; another one's token gets 403."""
     url = f"Patient?identifier={KATARINA['identifier'][0]['system']}|N-1001"
     own, other = (bearer(token("ITI-104", client_id=client)) for client in ("north-adt", "south-his"))
 
