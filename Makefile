@@ -45,7 +45,7 @@ bench-patients: $(VENV)/development ## measure the patient index, loaded by its 
 	$(BIN)/python -m tests.bench.patients $(if $(PATIENTS),--patients $(PATIENTS))
 
 # Asks a public service; --strict, because what that does not know would otherwise pass.
-audit-dependencies: $(VENV)/bin/python ## are vulnerabilities known in what is locked? asks pypi.org (or AUDIT_SERVICE=osv)
+audit-dependencies: $(VENV)/bin/python ## are vulnerabilities known in what is locked? asks PyPI (or AUDIT_SERVICE=osv)
 	@test -x $(VENV)/audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)/audit && $(VENV)/audit/bin/pip install -q --disable-pip-version-check 'pip-audit==2.10.1'; }
 	$(VENV)/audit/bin/pip-audit --strict --require-hashes --disable-pip -s $(or $(AUDIT_SERVICE),pypi) -r requirements.lock
 

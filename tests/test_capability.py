@@ -345,7 +345,7 @@ async def test_every_include_works(client: httpx.AsyncClient, statement: Stateme
 
 
 async def test_every_operation_is_there(client: httpx.AsyncClient, statement: Statement) -> None:
-    """EHDS-08; issue 6, finding 8: each is listed where it answers, `$validate` of every type too; none is 404 or 501."""
+    """EHDS-08: each is listed where it answers, `$validate` of every type too; none is 404 or 501."""
     rest = statement["rest"][0]
     places = [("", one) for one in rest["operation"]]
     places += [(f"{each['type']}/", one) for each in rest["resource"] for one in each.get("operation", ())]

@@ -59,7 +59,7 @@ def test_every_member(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_told_by_line(tmp_path: Path, old: str, new: str, line: int, word: str) -> None:
-    """Issue 4: a wrong file names the line that is wrong."""
+    """A wrong file names the line that is wrong."""
     text = (
         GOOD.replace(old, new, 2 if old == "[[domain]]" else 1) if old != "[[domain]]" else '\n[domain]\nsystem = "x"\n'
     )
@@ -71,7 +71,7 @@ def test_mistakes_are_told_by_line(tmp_path: Path, old: str, new: str, line: int
 
 
 def test_file_that_cannot_be_read(tmp_path: Path) -> None:
-    """Issue 4: a file that is not there, and one that is no text."""
+    """A file that is not there, and one that is no text."""
     with pytest.raises(DomainsError, match="cannot be read"):
         parse(tmp_path / "nothing.toml")
     (tmp_path / "domains.toml").write_bytes(b"\xff\xfe")
@@ -82,7 +82,7 @@ def test_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_wrong_file_stops_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mongodb_url: str
 ) -> None:
-    """Issue 4: one sentence on standard error, and a status that is not zero."""
+    """One sentence on standard error, and a status that is not zero."""
     monkeypatch.setenv("MHD_DOMAINS", str(written(tmp_path, "[[domain]]\nsystem = 1\n")))
     monkeypatch.setenv("MHD_MONGODB_URL", mongodb_url)
     monkeypatch.setenv("MHD_MONGODB_DATABASE", "test_domains")

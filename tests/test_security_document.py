@@ -17,14 +17,14 @@ ROWS = [
 
 
 def test_there_are_threats() -> None:
-    """Issue 6: the threat model, and what each threat meets."""
+    """The threat model, and what each threat meets."""
     assert len(ROWS) >= 30
     assert all(len(row) == 4 for row in ROWS), [row for row in ROWS if len(row) != 4]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][:40])
 def test_row_names_what_is_there(row: list[str]) -> None:
-    """Issue 6: where a threat is met, and the test that shows it."""
+    """Where a threat is met, and the test that shows it."""
     for place in re.findall(r"`([^`]+)`", row[2]):
         assert (PROJECT / place).exists(), place
     for test in re.findall(r"`([^`]+)`", row[3]):

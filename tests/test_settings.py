@@ -28,7 +28,7 @@ def origins(given: dict[str, object] | None = None, env_file: str | Path = NOWHE
 
 
 def test_defaults_listen_on_loopback() -> None:
-    """style.md 1, issue 1: names and defaults that others rely on."""
+    """style.md 1: names and defaults that others rely on."""
     settings = load(env_file=NOWHERE)
     assert (settings.host, settings.port, settings.url) == ("127.0.0.1", 8080, "http://127.0.0.1:8080/fhir")
     assert (settings.mongodb_url.get_secret_value(), settings.mongodb_driver) == ("", "pymongo")
@@ -36,7 +36,7 @@ def test_defaults_listen_on_loopback() -> None:
 
 
 def test_command_line_wins_over_environment_over_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Issue 1: settings are listed with their values' origin."""
+    """Settings are listed with their values' origin."""
     env_file = tmp_path / ".env"
     env_file.write_text("MHD_PORT=1\nMHD_WORKERS=2\nMHD_LOG_LEVEL=error\nOTHER=x\n")
     monkeypatch.setenv("MHD_PORT", "3")
@@ -82,14 +82,14 @@ def test_wrong_setting_is_one_sentence_with_name_origin_and_remedy(
 
 
 def test_secrets_are_neither_listed_nor_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue 1: secrets are masked."""
+    """Secrets are masked."""
     monkeypatch.setenv("MHD_MONGODB_URL", "mongodb://user:hunter2@db.example.org")
     monkeypatch.setenv("MHD_PAGE_KEY", "hunter3-hunter3-hunter3")
     assert not any("hunter" in value for value, _ in origins().values())
 
 
 def test_secret_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Issue 6, hardening: secrets come from the environment, or from files."""
+    """Secrets come from the environment, or from files."""
     secret = tmp_path / "key"
     secret.write_text("sixteen-letters-or-more\n")
     monkeypatch.setenv("MHD_PAGE_KEY_FILE", str(secret))

@@ -93,7 +93,7 @@ async def test_claims_count_without_a_profile(client: httpx.AsyncClient) -> None
 
 
 async def test_claim_of_a_profile_that_nobody_has_is_told(client: httpx.AsyncClient) -> None:
-    """Issue 3: what is not checked is never skipped in silence; nor is that an error of the resource."""
+    """What is not checked is never skipped in silence; nor is that an error of the resource."""
     claims = ["http://nobody.example/has", "this"]
 
     issues = await validate(client, "Patient/$validate", {"resourceType": "Patient", "meta": {"profile": claims}})

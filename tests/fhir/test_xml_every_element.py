@@ -1,6 +1,6 @@
 """Every element that the R4 tables describe, through XML and back: nothing is lost, no text of a value changes.
 
-Spec: FHIR R4 xml.html, json.html; MHD-GEN-09; issue 3.
+Spec: FHIR R4 xml.html, json.html; MHD-GEN-09.
 """
 
 from __future__ import annotations

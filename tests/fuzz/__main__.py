@@ -4,7 +4,7 @@ It starts from the valid examples of `profiles/`, as JSON and as XML, and change
 leads to code not seen before. Nothing but an answer is right: an exception, or an input that takes more than ten seconds, is a finding.
 How to run it: `README.md`.
 
-Spec: MHD-SEC-08; issue 3.
+Spec: MHD-SEC-08.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Documents follow their patients: found under any linked number, after a merge and after its undoing (issue 4, part 7)."""
+"""Documents follow their patients: found under any linked number, after a merge and after its undoing."""
 
 from __future__ import annotations
 

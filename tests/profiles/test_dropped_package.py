@@ -1,6 +1,6 @@
 """A national package, dropped into `profiles/` as it was published, works without a line of Python.
 
-Spec: national.md NAT-01, NAT-02, NAT-05, NAT-11; MHD-65-06; issue 3.
+Spec: national.md NAT-01, NAT-02, NAT-05, NAT-11; MHD-65-06.
 """
 
 from __future__ import annotations
@@ -267,7 +267,7 @@ async def test_two_versions_side_by_side(profiles: Path, start: Start) -> None:
 
 
 def test_its_examples_are_tests(profiles: Path) -> None:
-    """Issue 3: the examples that a published archive brings are held against what they claim, as ours are."""
+    """The examples that a published archive brings are held against what they claim, as ours are."""
     archive = package(profiles)
     validator = Validator(load(profiles))
     found = examples_in(archive)

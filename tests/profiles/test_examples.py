@@ -50,7 +50,7 @@ def test_valid_example_passes_its_profile(path: Path, validator: Validator) -> N
 
 @pytest.mark.parametrize(("archive", "example"), DROPPED)
 def test_example_of_a_dropped_package_passes_its_profile(archive: Path, example: str, validator: Validator) -> None:
-    """Issue 3, NAT-01: what a published archive brings as examples meets what it claims."""
+    """NAT-01: what a published archive brings as examples meets what it claims."""
     resource = dict(examples_in(archive))[example]
     assert [issue for issue in validator.validate(resource, claims=True) if issue.is_error] == []
 

@@ -74,7 +74,7 @@ def issue(answer: httpx.Response) -> tuple[int, str]:
     "path", ["/fhir/Patient/1", "/fhir/Binary/1", "/fhir/Nothing", "/", "/docs", "/health/live", "/x"]
 )
 async def test_every_answer_says_how_to_treat_it(http: httpx.AsyncClient, path: str) -> None:
-    """MHD-SEC-11; issue 6, hardening: no guessing of types, no referrers, and nothing is kept unless it may be."""
+    """MHD-SEC-11: no guessing of types, no referrers, and nothing is kept unless it may be."""
     answer = await http.get(path)
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"
@@ -85,7 +85,7 @@ async def test_every_answer_says_how_to_treat_it(http: httpx.AsyncClient, path: 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
 async def test_pages_load_nothing(http: httpx.AsyncClient, path: str) -> None:
-    """Issue 6, hardening: a page runs no scripts, is in nobody's frame, and loads nothing from anywhere."""
+    """A page runs no scripts, is in nobody's frame, and loads nothing from anywhere."""
     policy = (await http.get(path)).headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
@@ -280,7 +280,7 @@ async def test_no_browser_clients(http: httpx.AsyncClient) -> None:
 
 
 async def test_more_requests_than_a_client_may_send(serve: Serve) -> None:
-    """Issue 6, hardening: 429 with `Retry-After` and an outcome; other addresses do not notice, nor does this machine."""
+    """429 with `Retry-After` and an outcome; other addresses do not notice, nor does this machine."""
     async with serve(rate_limit_per_s=1, rate_burst=3) as server, asking(server, ELSEWHERE) as one:
         answers = [await one.get("/fhir/Patient/1") for _ in range(5)]
         refused = answers[-1]
@@ -293,7 +293,7 @@ async def test_more_requests_than_a_client_may_send(serve: Serve) -> None:
 
 
 async def test_client_is_who_its_token_says(serve: Serve) -> None:
-    """Issue 6, hardening: behind one address each client has its own share; bad tokens are on the address's account."""
+    """Behind one address each client has its own share; bad tokens are on the address's account."""
     async with (
         serve(rate_limit_per_s=1, rate_burst=2, trusted_proxies=(PROXY,)) as server,
         asking(server, PROXY) as one,
@@ -312,7 +312,7 @@ async def test_client_is_who_its_token_says(serve: Serve) -> None:
 
 
 async def test_several_requests_at_a_time(serve: Serve) -> None:
-    """Issue 6, hardening: so many of one client are answered at a time; afterwards it may ask again."""
+    """So many of one client are answered at a time; afterwards it may ask again."""
     import asyncio
 
     entered, going_on = asyncio.Event(), asyncio.Event()
@@ -354,7 +354,7 @@ async def test_several_requests_at_a_time(serve: Serve) -> None:
 async def test_heads_that_are_refused(
     serve: Serve, path: str, headers: dict[str, str], expected: tuple[int, str]
 ) -> None:
-    """MHD-SEC-08; issue 6, finding 16: too many fields, too long ones, and paths that can be read in two ways."""
+    """MHD-SEC-08: too many fields, too long ones, and paths that can be read in two ways."""
     async with serve(max_headers=32, max_header_bytes=2_048) as server:
         answer = await server.get(f"http://test.example.org{path}", headers=headers)
     assert issue(answer) == expected
@@ -438,7 +438,7 @@ OWN_GUARDED = replace(OWN, interactions=tuple(replace(one, scope=one.scope or "x
 
 
 async def test_numbers(serve: Serve) -> None:
-    """Issue 6, metrics: requests by transaction and status, durations, what waits; nothing of what was asked."""
+    """Requests by transaction and status, durations, what waits; nothing of what was asked."""
     async with serve() as server:
         await server.get("/fhir/Patient/very-secret?name=very-secret")
         await server.get("/fhir/Patient/absent")
@@ -472,7 +472,7 @@ async def test_numbers(serve: Serve) -> None:
 async def test_numbers_are_for_the_operator(
     serve: Serve, mode: str, peer: str, headers: dict[str, str], status: int
 ) -> None:
-    """Issue 6, metrics: to this machine, or with the scope `admin`."""
+    """To this machine, or with the scope `admin`."""
     async with serve(trusted_proxies=(PROXY,)) as server, asking(server, peer) as one:
         guard = Known()
         guard.mode = mode

@@ -26,14 +26,14 @@ from tests.rest.conftest import Serve
     ],
 )
 async def test_request_id_is_echoed_when_it_is_harmless(http: httpx.AsyncClient, sent: str, is_kept: bool) -> None:
-    """Issue 1, the edge: request id in log and answer; what could break a log line is replaced."""
+    """Request id in log and answer; what could break a log line is replaced."""
     answer = await http.get("/fhir/Patient/1", headers={b"X-Request-Id": sent.encode("latin-1")})
     assert (answer.headers["x-request-id"] == sent) is is_kept
     assert len(answer.headers["x-request-id"]) <= 128
 
 
 async def test_every_request_has_an_id_of_its_own(http: httpx.AsyncClient) -> None:
-    """Issue 1, the edge: also when nothing is found."""
+    """Also when nothing is found."""
     ids = [(await http.get(f"/fhir/{path}")).headers["x-request-id"] for path in ("Patient/1", "Patient/1", "Nothing")]
     assert len(set(ids)) == 3
 

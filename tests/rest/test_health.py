@@ -11,13 +11,13 @@ from tests.rest.conftest import Serve
 
 
 async def test_live_and_ready(http: httpx.AsyncClient) -> None:
-    """Issue 1, the edge: `/health/live`, `/health/ready`."""
+    """`/health/live`, `/health/ready`."""
     assert (await http.get("/health/live")).json() == {"status": "up"}
     assert (await http.get("/health/ready")).status_code == 200
 
 
 async def test_ready_says_when_the_store_is_away(serve: Serve) -> None:
-    """Issue 1, the edge: 503, and the process stays up."""
+    """503, and the process stays up."""
     async with serve() as client:
         await client.app.state.context.store.close()  # type: ignore[attr-defined]
         assert (await client.get("/health/ready")).status_code == 503
@@ -34,7 +34,7 @@ async def test_store_that_is_away_fails_requests_in_fhirs_words(serve: Serve) ->
 
 @pytest.mark.parametrize("path", ["/health/live/", "/docs/"])
 async def test_no_redirect_to_a_host_that_the_client_names(http: httpx.AsyncClient, path: str) -> None:
-    """Issue 1, the edge: FastAPI's own answer to a slash would lead to whatever `Host` says."""
+    """FastAPI's own answer to a slash would lead to whatever `Host` says."""
     answer = await http.get(path, headers={"Host": "evil.example"}, follow_redirects=False)
     assert (answer.status_code, answer.json()["issue"][0]["code"]) == (404, "not-found")
     assert "evil" not in str(answer.headers) + answer.text
@@ -42,7 +42,7 @@ async def test_no_redirect_to_a_host_that_the_client_names(http: httpx.AsyncClie
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
 async def test_pages_work_without_the_internet(http: httpx.AsyncClient, path: str) -> None:
-    """Issue 1, the edge: a browser sees what this is; no script, font or image comes from elsewhere."""
+    """A browser sees what this is; no script, font or image comes from elsewhere."""
     page = (await http.get(path, headers={"Accept": "text/html"})).text
     assert "http://test.example.org/fhir" in page
     assert "OWN-1" in page
@@ -52,7 +52,7 @@ async def test_pages_work_without_the_internet(http: httpx.AsyncClient, path: st
 
 
 async def test_openapi_lists_every_interaction(http: httpx.AsyncClient) -> None:
-    """Issue 1, the edge: OpenAPI from the records."""
+    """OpenAPI from the records."""
     described = (await http.get("/openapi.json")).json()
     assert described["servers"] == [{"url": "http://test.example.org/fhir"}]
     assert set(described["paths"]) >= {"/", "/Patient", "/Patient/_search", "/Patient/{id}", "/metadata"}
@@ -60,7 +60,7 @@ async def test_openapi_lists_every_interaction(http: httpx.AsyncClient) -> None:
 
 
 async def test_tour_is_there_with_the_example_data_only(serve: Serve) -> None:
-    """Issue 1, example data: the submissions that two of the curl lines send; no dead line without the data."""
+    """The submissions that two of the curl lines send; no dead line without the data."""
     async with serve(example_data=True) as client:
         assert "/examples/submission" in (await client.get("/")).text
         first, second = [(await client.get("/examples/submission")).json() for _ in range(2)]

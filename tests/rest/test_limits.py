@@ -24,7 +24,7 @@ class Clock:
 
 
 def test_rate_in_the_long_run() -> None:
-    """Issue 6, hardening: what is saved up is spent, then one request for each part of a second; never more saved up."""
+    """What is saved up is spent, then one request for each part of a second; never more saved up."""
     clock = Clock()
     throttle = Throttle(per_s=2, burst=4, clock=clock)
     for _ in range(4):
@@ -45,7 +45,7 @@ def test_rate_in_the_long_run() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """Issue 6, hardening: however many clients ask, only so many are remembered."""
+    """However many clients ask, only so many are remembered."""
     throttle = Throttle(per_s=1, burst=1)
     for number in range(MOST_CLIENTS + 500):
         throttle.enter(f"address {number}")
@@ -55,7 +55,7 @@ def test_memory_is_bounded() -> None:
 
 
 def test_nothing_is_limited_when_nothing_is_set() -> None:
-    """Issue 6, hardening: 0 is any number."""
+    """0 is any number."""
     throttle = Throttle()
     for _ in range(5_000):
         Turn(throttle, "203.0.113.7", is_token=False).identify("a")

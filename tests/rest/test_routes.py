@@ -23,7 +23,7 @@ async def test_base_answers_with_and_without_slash(http: httpx.AsyncClient, path
 
 
 async def test_slash_at_the_end_is_tolerated(http: httpx.AsyncClient) -> None:
-    """Issue 1, the edge: a trailing slash; the URL that is told has none."""
+    """A trailing slash; the URL that is told has none."""
     answer = await http.get("/fhir/Patient/?x=1")
     assert parameters(answer) == [
         ("x", "1"),
@@ -111,7 +111,7 @@ async def test_version_is_a_variable_of_the_path(http: httpx.AsyncClient) -> Non
 
 
 async def test_base_comes_from_the_settings(serve: Serve) -> None:
-    """Issue 1: MHD_BASE_URL; also without a path, where the pages come first."""
+    """MHD_BASE_URL; also without a path, where the pages come first."""
     async with serve(base_url="https://test.example.org/a/b/") as client:
         assert (await client.get("/a/b/Patient/1")).status_code == 200
         assert (await client.get("/fhir/Patient/1")).status_code == 404

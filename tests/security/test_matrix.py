@@ -37,7 +37,7 @@ async def ask(client: httpx.AsyncClient, known: Known, call: str, headers: dict[
 
 
 def test_matrix_is_large_enough() -> None:
-    """Issue 6: at least 400 cells."""
+    """At least 400 cells."""
     assert len(CELLS) >= 400
 
 

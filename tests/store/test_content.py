@@ -1,4 +1,4 @@
-"""Document content: architecture 11, mhd.md section 21 item 1, issue 2 section 2."""
+"""Document content: architecture 11, mhd.md section 21 item 1."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def content(database: Connection) -> ContentStore:
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_what_was_staged_comes_back(content: ContentStore, size: int) -> None:
-    """Issue 2: a document comes back byte for byte, with its size and SHA-1."""
+    """A document comes back byte for byte, with its size and SHA-1."""
     data = document(size)
     staged = await content.stage(pieces(data))
     assert (staged.size, staged.sha1) == (size, hashlib.sha1(data).digest())
@@ -73,7 +73,7 @@ async def test_up_to_one_megabyte_lies_in_the_record(
     "span", [(0, 1), (1, 1), (0, None), (650, None), (MB - 1, MB + 1), (MB, 2 * MB), (4 * MB, 10**9)]
 )
 async def test_range(content: ContentStore, size: int, span: tuple[int, int | None]) -> None:
-    """Issue 1, point 3 of what none has: HTTP Range on documents of any size."""
+    """HTTP Range on documents of any size."""
     data = document(size)
     staged = await content.stage(pieces(data))
     assert await whole(content.open(staged, *span)) == data[span[0] : span[1]]
@@ -134,7 +134,7 @@ async def test_upload_that_breaks_off_is_swept_at_once(content: ContentStore, da
 
 @pytest.mark.parametrize("size", [5, 3 * MB + 1])
 async def test_upload_that_is_refused_leaves_nothing(content: ContentStore, database: Connection, size: int) -> None:
-    """MHD-65-20, issue 1: a body that is too large or not base64 leaves every collection as it was, at once."""
+    """MHD-65-20: a body that is too large or not base64 leaves every collection as it was, at once."""
 
     async def refused() -> AsyncIterator[bytes]:
         async for piece in pieces(document(size)):

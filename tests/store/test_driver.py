@@ -31,14 +31,14 @@ async def test_majority_is_the_rule(database: Connection) -> None:
     ],
 )
 async def test_name_of_the_database(driver: Driver, url: str, name: str, expected: str) -> None:
-    """Issue 2, names others rely on: a database is named by setting, by URL, or by default."""
+    """A database is named by setting, by URL, or by default."""
     connection = connect(url, driver, name)
     assert connection.database.name == expected
     await connection.close()
 
 
 async def test_url_decides_over_defaults(driver: Driver) -> None:
-    """Issue 2, names others rely on: what the operator's URL says is not overridden."""
+    """What the operator's URL says is not overridden."""
     connection = connect("mongodb://db.example.org/?serverSelectionTimeoutMS=70&retrywrites=false", driver)
     options = connection.database.client.options
     assert (options.server_selection_timeout, options.retry_writes) == (0.07, False)
@@ -94,7 +94,7 @@ async def test_what_retrying_cannot_cure_is_raised_at_once(database: Connection)
 
 @pytest.mark.parametrize("url", ["http://db.example.org", "mongodb://", "mongodb://db.example.org:port"])
 def test_unreadable_url_is_explained(driver: Driver, url: str) -> None:
-    """Issue 2, names others rely on: a wrong setting stops the start with a sentence."""
+    """A wrong setting stops the start with a sentence."""
     with pytest.raises(FhirError, match="URL of the database cannot be read"):
         connect(url, driver)
 
@@ -112,7 +112,7 @@ async def test_single_server_is_refused(tmp_path: Path, driver: Driver, definiti
 
 
 def test_refused_user_is_explained() -> None:
-    """Issue 2, names others rely on: a wrong password is a sentence, and not the password."""
+    """A wrong password is a sentence, and not the password."""
     with pytest.raises(FhirError, match="user or password is wrong"), failures_told():
         raise OperationFailure("Authentication failed.", 18)
 

@@ -1,4 +1,4 @@
-"""What was acknowledged survives a crash of the database, whole: architecture 13 and 14, issue 2 section 2."""
+"""What was acknowledged survives a crash of the database, whole: architecture 13 and 14."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def found(store: Store, number: int) -> list[bool]:
 
 
 async def test_kill_in_the_middle_of_commits(tmp_path: Path, driver: Driver, definitions: Definitions) -> None:
-    """Issue 2, what it must show: after kill -9 every acknowledged submission is whole, no other is visible in part."""
+    """After kill -9 every acknowledged submission is whole, no other is visible in part."""
     acknowledged: list[int] = []
     numbers, enough = itertools.count(), asyncio.Event()
     with private_mongodb(tmp_path) as url:

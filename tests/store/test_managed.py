@@ -1,4 +1,4 @@
-"""The private mongod: issue 2, section 2 (data survive, it ends with the server, stale locks are handled)."""
+"""The private mongod: data survive, it ends with the server, stale locks are handled."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_managed_mongod_serves_an_asynchronous_program(tmp_path: Path) -> 
 
 
 def test_data_survive_a_restart(tmp_path: Path) -> None:
-    """Issue 2, section 2: data of the private mongod survive a restart."""
+    """Data of the private mongod survive a restart."""
     for count in (1, 2):
         with private_mongodb(tmp_path) as url, client(url) as mongodb:
             mongodb.test.record.insert_one({})
@@ -79,7 +79,7 @@ def test_data_survive_a_restart(tmp_path: Path) -> None:
 
 
 def test_data_survive_a_move_of_the_folder(tmp_path: Path) -> None:
-    """Issue 2, section 2: the data folder may be moved, also to a path that is too long for a socket."""
+    """The data folder may be moved, also to a path that is too long for a socket."""
     with private_mongodb(tmp_path / "first") as url, client(url) as mongodb:
         mongodb.test.record.insert_one({})
     moved = shutil.move(tmp_path / "first", tmp_path / ("long" * 30))
@@ -109,7 +109,7 @@ def test_acknowledged_writes_survive_kill_and_stale_lock(tmp_path: Path) -> None
 
 
 def test_lock_that_names_a_stranger_is_stale(tmp_path: Path) -> None:
-    """Issue 2, section 2: a process that merely got the number of the old mongod is left alone."""
+    """A process that merely got the number of the old mongod is left alone."""
     (tmp_path / "mongodb").mkdir()
     (tmp_path / "mongodb" / "mongod.lock").write_text(f"{os.getpid()}\n")
     with private_mongodb(tmp_path) as url, client(url) as mongodb:
@@ -117,7 +117,7 @@ def test_lock_that_names_a_stranger_is_stale(tmp_path: Path) -> None:
 
 
 def test_folder_in_use_is_explained(tmp_path: Path) -> None:
-    """Issue 2, section 2: a second server on the same data folder is told who uses it and what to do."""
+    """A second server on the same data folder is told who uses it and what to do."""
     with (
         private_mongodb(tmp_path),
         pytest.raises(MongodUnavailableError, match=rf"in use by another server \(process {os.getpid()}\)"),
@@ -128,7 +128,7 @@ def test_folder_in_use_is_explained(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
 def test_mongod_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
-    """Issue 2, section 2: the private mongod stops when the parent dies."""
+    """The private mongod stops when the parent dies."""
     with server_process(tmp_path) as (process, url):
         assert url
         mongod = mongod_of(tmp_path)
@@ -139,7 +139,7 @@ def test_mongod_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 
 
 def test_orphan_is_stopped_at_the_next_start(tmp_path: Path) -> None:
-    """Issue 2, section 2: a mongod that outlived its server (as on macOS) makes room for the next one."""
+    """A mongod that outlived its server (as on macOS) makes room for the next one."""
     with private_mongodb(tmp_path) as url, client(url) as mongodb:
         mongodb.test.record.insert_one({"_id": 1})
     arguments = [f"--dbpath={tmp_path / 'mongodb'}", f"--bind_ip={tmp_path / 'other.sock'}", "--replSet=private"]
@@ -152,7 +152,7 @@ def test_orphan_is_stopped_at_the_next_start(tmp_path: Path) -> None:
 
 
 def test_interrupt_reaches_the_server_only(tmp_path: Path) -> None:
-    """Issue 2, section 2: Ctrl-C is for the server, which still needs its database while it ends."""
+    """Ctrl-C is for the server, which still needs its database while it ends."""
     with server_process(tmp_path) as (process, _):
         mongod = mongod_of(tmp_path)
         assert os.getpgid(mongod.pid) != os.getpgid(process.pid)
@@ -162,7 +162,7 @@ def test_interrupt_reaches_the_server_only(tmp_path: Path) -> None:
 
 
 def test_failure_to_start_says_why(tmp_path: Path) -> None:
-    """Issue 2, section 2: a mongod that cannot start is explained with its own words and the place of its log."""
+    """A mongod that cannot start is explained with its own words and the place of its log."""
     (tmp_path / "mongodb" / "storage.bson").mkdir(parents=True)
     with (
         pytest.raises(MongodUnavailableError, match=r"did not start: .+ Its log is .+mongod\.log"),
@@ -172,7 +172,7 @@ def test_failure_to_start_says_why(tmp_path: Path) -> None:
 
 
 def test_no_program_names_the_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue 2, section 2: without a mongod the operator is told the three ways to one."""
+    """Without a mongod the operator is told the three ways to one."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MongodUnavailableError, match=r"MHD_MONGODB_URL.*PATH.*embedded"):
         find_mongod(wheels=())

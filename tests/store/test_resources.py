@@ -308,7 +308,7 @@ async def test_two_workers_ensure_at_once(mongodb_url: str, database: Connection
 
 
 async def test_unreachable_database(driver: Driver, definitions: Definitions) -> None:
-    """Issue 2 section 3: while the database is away, each request is answered 503 and says so."""
+    """While the database is away, each request is answered 503 and says so."""
     url = "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=50"
     store = Store(connect(url, driver), definitions)
     assert await outcome_of_read(store, "Patient", "p1") == (503, "transient")

@@ -3,7 +3,7 @@
 The authorization server is the package `oidc-provider-mock`, which signs ID tokens and gives opaque access tokens without
 introspection; what it signs stands for an access token here, named for our audience.
 
-Spec: IUA-01, IUA-07, IUA-98; EHDS-11; issue 6, system tests.
+Spec: IUA-01, IUA-07, IUA-98; EHDS-11.
 """
 
 from __future__ import annotations

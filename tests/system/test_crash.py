@@ -110,7 +110,7 @@ def check_all(client: httpx.Client, sent: list[Sent], acknowledged: dict[str, li
 
 @pytest.mark.slow
 def test_kill_in_the_middle_of_200_submissions(folder: Path) -> None:
-    """MHD-65-20, MHD-65-21; issue 1: after restart each acknowledged one is whole, no other is visible in part."""
+    """MHD-65-20, MHD-65-21: after restart each acknowledged one is whole, no other is visible in part."""
     for seed, (enough, mongod_too) in enumerate([(5, False), (60, True), (120, False)]):
         sent = submissions(seed)
         with served(folder) as program:

@@ -1,4 +1,4 @@
-"""A document of 256 MB in and out: issue 1, "a large body does not grow memory"; architecture, section 5."""
+"""A document of 256 MB in and out; architecture, section 5."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def answers(program: Program) -> bool:
 
 
 def test_mongod_that_dies_is_started_again(folder: Path) -> None:
-    """Issue 6, finding 2: what was stored is there again, without a restart of the server; the log tells."""
+    """What was stored is there again, without a restart of the server; the log tells."""
     with served(folder) as program:
         first = program.mongod()
         first.kill()
@@ -27,7 +27,7 @@ def test_mongod_that_dies_is_started_again(folder: Path) -> None:
 
 
 def test_mongod_that_dies_again_ends_the_server(folder: Path) -> None:
-    """Issue 6, finding 2: one sentence on standard error and a status, instead of 503 for ever."""
+    """One sentence on standard error and a status, instead of 503 for ever."""
     with served(folder, MHD_SHUTDOWN_GRACE_S="1") as program:
         first = program.mongod()
         first.kill()

@@ -24,7 +24,7 @@ def assert_one_sentence(ended: subprocess.CompletedProcess[str], *words: str) ->
 
 
 def test_port_is_taken(folder: Path) -> None:
-    """Issue 1, section 2: a taken port is explained, with the way out."""
+    """A taken port is explained, with the way out."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         ended = run("serve", "--port", port, "--data", str(folder))
@@ -33,7 +33,7 @@ def test_port_is_taken(folder: Path) -> None:
 
 
 def test_data_folder_is_in_use(folder: Path) -> None:
-    """Issue 1, section 2: a second server on one data folder is told who has it; the first one does not notice."""
+    """A second server on one data folder is told who has it; the first one does not notice."""
     with served(folder) as program:
         ended = run("serve", "--port", "0", "--data", str(folder))
         assert httpx.get(f"{program.url}/Patient/ida").status_code == 200
@@ -60,13 +60,13 @@ def test_data_folder_cannot_be_made(folder: Path) -> None:
     ],
 )
 def test_wrong_setting(folder: Path, name: str, value: str) -> None:
-    """Issue 1, names: a wrong setting stops the start with a sentence that names it and where it came from."""
+    """A wrong setting stops the start with a sentence that names it and where it came from."""
     port = [] if name == "MHD_PORT" else ["--port", "0"]
     assert_one_sentence(run("serve", *port, "--data", str(folder), **{name: value}), name, "the environment")
 
 
 def test_wrong_setting_in_a_file(folder: Path) -> None:
-    """Issue 1, names: a `.env` file is read, and named when it is wrong."""
+    """A `.env` file is read, and named when it is wrong."""
     (folder / ".env").write_text("MHD_WORKERS=many\n")
     ended = subprocess.run(
         command("serve", "--port", "0"),
@@ -102,7 +102,7 @@ def test_open_to_the_network_needs_a_word(folder: Path) -> None:
 
 
 def test_settings_are_listed_with_their_origin(folder: Path) -> None:
-    """Issue 1, names: `python -m app settings` lists every setting, its value and where that came from."""
+    """`python -m app settings` lists every setting, its value and where that came from."""
     (folder / ".env").write_text("MHD_SHUTDOWN_GRACE_S=7\n")
     ended = subprocess.run(
         [sys.executable, "-m", "app", "settings", "--port", "8090"],
@@ -135,7 +135,7 @@ def test_data_folder_cannot_be_written(folder: Path) -> None:
 
 
 def test_reader_that_has_seen_enough() -> None:
-    """Issue 6, finding 18: `python -m app settings | head -n 1` ends without a traceback."""
+    """`python -m app settings | head -n 1` ends without a traceback."""
     reader, writer = os.pipe()
     os.close(reader)
     ended = subprocess.run(
@@ -153,7 +153,7 @@ def test_reader_that_has_seen_enough() -> None:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_faulty_package_is_told_once(folder: Path, workers: str) -> None:
-    """Issue 6, finding 19: a warning about a package stands in the log once, however many workers there are."""
+    """A warning about a package stands in the log once, however many workers there are."""
     shutil.copytree(PROJECT / "profiles", folder / "profiles")
     package = folder / "profiles" / "example.faulty-1.0.0"
     package.mkdir()

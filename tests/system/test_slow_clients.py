@@ -71,7 +71,7 @@ def refusal(answer: bytes) -> tuple[int, str]:
     ],
 )
 def test_head_that_does_not_arrive(hurried: Program, sent: bytes, expected: tuple[int, str]) -> None:
-    """MHD-SEC-08, issue 6: it is told, as an outcome, and hung up on; the next client is answered."""
+    """MHD-SEC-08: it is told, as an outcome, and hung up on; the next client is answered."""
     with connected(hurried) as client:
         client.sendall(sent)
         assert refusal(all_of(client)) == expected
@@ -99,7 +99,7 @@ def test_head_without_end(hurried: Program) -> None:
 
 
 def test_second_request_of_a_connection_may_be_late(hurried: Program) -> None:
-    """Issue 6: an idle connection is kept; a head that has begun must end."""
+    """An idle connection is kept; a head that has begun must end."""
     with connected(hurried) as client:
         assert is_alive(client)
         time.sleep(1.5)
@@ -155,7 +155,7 @@ def test_reader_who_stops(hurried: Program) -> None:
 
 
 def test_too_many_connections(hurried: Program) -> None:
-    """Issue 6: the one too many is closed at once; when others end there is room again."""
+    """The one too many is closed at once; when others end there is room again."""
     clients = [connected(hurried) for _ in range(25)]
     closed = 0
     for client in clients:

@@ -1,4 +1,4 @@
-"""`python -m app serve` from the first start to the second: issue 1, "Names that others rely on"."""
+"""`python -m app serve` from the first start to the second."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.system.program import Program, database_of, is_gone, records, served,
 
 
 def test_first_start_serves_the_example_data(folder: Path) -> None:
-    """MHD-GEN-01; issue 1, section 6: one line when it answers, `/metadata` is there, and so are the examples."""
+    """MHD-GEN-01: one line when it answers, `/metadata` is there, and so are the examples."""
     with served(folder) as program:
         statement = httpx.get(f"{program.url}/metadata")
         people = httpx.get(f"{program.url}/Patient?family=muster").json()
@@ -37,7 +37,7 @@ def kept(database: Any) -> dict[str, int]:
 
 
 def test_second_start_keeps_everything_and_adds_nothing(folder: Path) -> None:
-    """Issue 1, sections 2 and 6: data survive a restart; loading the examples again changes no record."""
+    """Data survive a restart; loading the examples again changes no record."""
     with served(folder) as program:
         sent = submission(b"kept over a restart", subject="Patient/ida")
         answer = httpx.post(program.url, json=sent, headers={"content-type": "application/fhir+json"})
@@ -62,7 +62,7 @@ def test_second_start_keeps_everything_and_adds_nothing(folder: Path) -> None:
 
 
 def test_no_examples(folder: Path) -> None:
-    """Issue 1, names: `--no-examples` starts with an empty database, and prints its one line only."""
+    """`--no-examples` starts with an empty database, and prints its one line only."""
     with served(folder, "--no-examples") as program:
         assert httpx.get(f"{program.url}/Patient").json()["total"] == 0
         assert httpx.get(f"{program.url}/DocumentReference").json()["total"] == 0
@@ -76,7 +76,7 @@ def workers_of(program: Program) -> list[int]:
 
 
 def test_two_workers_share_one_database(folder: Path) -> None:
-    """Issue 1, names: `MHD_WORKERS=2`: two processes answer on one port; one that is killed is replaced."""
+    """`MHD_WORKERS=2`: two processes answer on one port; one that is killed is replaced."""
     with served(folder, MHD_WORKERS="2") as program:
         for _ in range(20):
             assert httpx.get(f"{program.url}/Patient?identifier=EX-0001").json()["total"] == 1
@@ -106,7 +106,7 @@ def test_several_servers_start_on_one_new_database(mongodb_url: str, database_na
 
 @pytest.mark.parametrize("driver", ["pymongo", "motor"])
 def test_journey_over_either_driver(folder: Path, driver: str) -> None:
-    """Issue 1, section 2: `MHD_MONGODB_DRIVER`; a document in chunks is published, found and fetched."""
+    """`MHD_MONGODB_DRIVER`; a document in chunks is published, found and fetched."""
     document = random.Random(2).randbytes(3_000_000)
     with served(folder, MHD_MONGODB_DRIVER=driver) as program, httpx.Client(timeout=60) as client:
         sent = submission(document, subject="Patient/ida")

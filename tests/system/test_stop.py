@@ -46,7 +46,7 @@ def is_listening(program: Program) -> bool:
 
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGTERM, "1"), (signal.SIGINT, "2")])
 def test_asked_to_end_it_answers_first(folder: Path, number: int, workers: str) -> None:
-    """Issue 1, sections 2 and 3: a submission in flight is answered and kept; then mongod and all workers are gone."""
+    """A submission in flight is answered and kept; then mongod and all workers are gone."""
     with served(folder, MHD_WORKERS=workers) as program:
         mongod, others = program.mongod(), program.descendants()
         with request_in_flight(program) as (client, rest):
@@ -69,7 +69,7 @@ def test_asked_to_end_it_answers_first(folder: Path, number: int, workers: str) 
 
 
 def test_download_in_flight_is_finished(folder: Path) -> None:
-    """Issue 1, section 3: graceful shutdown: a document on its way arrives whole."""
+    """Graceful shutdown: a document on its way arrives whole."""
     document = b"0123456789abcdef" * 3_750_000
     with served(folder) as program, httpx.Client(timeout=60) as client:
         sent = submission(document, subject="Patient/ida")
@@ -85,7 +85,7 @@ def test_download_in_flight_is_finished(folder: Path) -> None:
 
 
 def test_start_that_is_broken_off(folder: Path) -> None:
-    """Issue 1, section 2: asked to end before it is ready, it takes its mongod along; the next start is fine."""
+    """Asked to end before it is ready, it takes its mongod along; the next start is fine."""
     line = command("serve", "--port", "0", "--data", str(folder))
     with subprocess.Popen(
         line, cwd=PROJECT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -104,7 +104,7 @@ def test_start_that_is_broken_off(folder: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
 @pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_killed_server_takes_mongod_and_workers_with_it(folder: Path, workers: str) -> None:
-    """Issue 1, section 2: mongod is stopped also when the parent dies; nobody holds port or data folder."""
+    """Mongod is stopped also when the parent dies; nobody holds port or data folder."""
     with served(folder, MHD_WORKERS=workers) as program:
         others = program.descendants()
         assert len(others) >= int(workers)
@@ -116,7 +116,7 @@ def test_killed_server_takes_mongod_and_workers_with_it(folder: Path, workers: s
 
 
 def test_stale_lock_is_no_obstacle(folder: Path) -> None:
-    """Issue 1, section 2: server and mongod killed at once leave lock files; the next start recovers from them."""
+    """Server and mongod killed at once leave lock files; the next start recovers from them."""
     with served(folder) as program:
         mongod = program.mongod()
         program.send(signal.SIGSTOP)  # it would start another one

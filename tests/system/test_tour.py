@@ -1,4 +1,4 @@
-"""The five lines that a first visitor copies from the terminal: issue 1, section 6."""
+"""The five lines that a first visitor copies from the terminal."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ def copy_and_paste(line: str, folder: Path) -> bytes:
 
 
 def test_five_lines_are_printed(lines: dict[str, str]) -> None:
-    """Issue 1, section 6: `serve` prints five curl lines."""
+    """`serve` prints five curl lines."""
     assert len(lines) == 5
     assert all(line.startswith("curl ") for line in lines.values())
 
 
 def test_search_a_patient(lines: dict[str, str], tmp_path: Path) -> None:
-    """Issue 1, tour, line 1 (ITI-78): the example people are found by name."""
+    """Line 1 (ITI-78): the example people are found by name."""
     found = orjson.loads(copy_and_paste(lines["Search a patient"], tmp_path))
     assert {one["resource"]["id"] for one in found["entry"]} == {"ida", "luka"}
 
 
 def test_find_her_documents(lines: dict[str, str], tmp_path: Path) -> None:
-    """Issue 1, tour, line 2 (ITI-67): her current documents are found, and nobody else's."""
+    """Line 2 (ITI-67): her current documents are found, and nobody else's."""
     found = orjson.loads(copy_and_paste(lines["Find her documents"], tmp_path))
     assert found["total"] >= 4
     assert {one["resource"]["subject"]["reference"].rpartition("/")[2] for one in found["entry"]} == {"ida"}
 
 
 def test_fetch_the_letter(lines: dict[str, str], tmp_path: Path) -> None:
-    """Issue 1, tour, line 3 (ITI-68): a PDF lies in the folder afterwards."""
+    """Line 3 (ITI-68): a PDF lies in the folder afterwards."""
     assert b"letter.pdf" in copy_and_paste(lines["Fetch the letter"], tmp_path)
     assert (tmp_path / "letter.pdf").read_bytes().startswith(b"%PDF-")
 
 
 def test_publish_a_document_twice(lines: dict[str, str], tmp_path: Path) -> None:
-    """Issue 1, tour, line 4 (ITI-65): it works, and again when it is pasted again."""
+    """Line 4 (ITI-65): it works, and again when it is pasted again."""
     for _ in range(2):
         answer = orjson.loads(copy_and_paste(lines["Publish a document"], tmp_path))
         assert answer["type"] == "transaction-response"
@@ -67,7 +67,7 @@ def test_publish_a_document_twice(lines: dict[str, str], tmp_path: Path) -> None
 
 
 def test_see_a_refusal(lines: dict[str, str], tmp_path: Path) -> None:
-    """Issue 1, tour, line 5; MHD-ERR-04: every mistake is told at once, each with its element."""
+    """Line 5; MHD-ERR-04: every mistake is told at once, each with its element."""
     outcome = orjson.loads(copy_and_paste(lines["See a refusal"], tmp_path))
     assert outcome["resourceType"] == "OperationOutcome"
     told = {(one["code"], one["expression"][0]) for one in outcome["issue"]}

@@ -1,6 +1,6 @@
 """One mistake in a resource: what is changed, and where that must be told.
 
-Spec: own choice; issue 3.
+Spec: own choice.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Which mistakes there are to make is read from the published snapshots, so what our engine overlooks is made all the
 same. A mistake is made once for each place in a profile, not once for each example.
 
-Spec: FHIR R4 validation.html; issue 3.
+Spec: FHIR R4 validation.html.
 """
 
 from __future__ import annotations

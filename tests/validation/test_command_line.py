@@ -1,6 +1,6 @@
 """`python -m app.validation`: reports for people, OperationOutcomes for programs, exit statuses.
 
-Spec: own choice; issue 3.
+Spec: own choice.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ def files(tmp_path: Path) -> dict[str, str]:
 
 
 def test_valid_file(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Issue 3: exit status 0 and one line."""
+    """Exit status 0 and one line."""
     assert main([files["good.json"]]) == VALID
     assert capsys.readouterr().out == f"{files['good.json']}: valid\n"
 
 
 def test_report(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Issue 3: expression, what came, what was expected; no colour where there is no terminal."""
+    """Expression, what came, what was expected; no colour where there is no terminal."""
     assert main([files["good.json"], files["bad.json"]]) == NOT_VALID
     out = capsys.readouterr().out
     assert "not valid (1 error, 0 remarks)\n  Patient.birthdate\n    error structure: " in out
@@ -53,13 +53,13 @@ def test_report(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_colour_can_be_asked_for(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Issue 3: colour on a terminal."""
+    """Colour on a terminal."""
     main(["--colour", files["bad.json"]])
     assert "\x1b[31merror\x1b[0m" in capsys.readouterr().out
 
 
 def test_json(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Issue 3: JSON on request, an OperationOutcome a line."""
+    """JSON on request, an OperationOutcome a line."""
     assert main(["--json", files["good.json"], files["bad.json"]]) == NOT_VALID
     good, bad = map(json.loads, capsys.readouterr().out.splitlines())
     assert good["outcome"]["issue"][0]["severity"] == "information"
@@ -67,7 +67,7 @@ def test_json(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_xml_and_broken_files(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Issue 3: XML is read too; line and column for what cannot be read."""
+    """XML is read too; line and column for what cannot be read."""
     assert main([files["bad.xml"]]) == NOT_VALID
     assert "Patient.active" in capsys.readouterr().out
     assert main([files["broken.json"]]) == NOT_VALID
@@ -77,7 +77,7 @@ def test_xml_and_broken_files(files: dict[str, str], capsys: pytest.CaptureFixtu
 
 
 def test_what_the_server_refuses_is_refused(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Issue 3: the doors read alike; a name that is there twice is not kept once in silence."""
+    """The doors read alike; a name that is there twice is not kept once in silence."""
     assert main([files["twins.json"], "--json"]) == NOT_VALID
     assert "`active` is there twice" in capsys.readouterr().out
     assert main([files["marked.json"]]) == VALID
@@ -95,13 +95,13 @@ def test_reader_that_stops_early(files: dict[str, str]) -> None:
 
 
 def test_what_cannot_be_asked(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Issue 3: a missing file or profile is another exit status than an invalid resource."""
+    """A missing file or profile is another exit status than an invalid resource."""
     assert main(["/nowhere/at/all.json"]) == FAILED
     assert main([files["good.json"], "--profile", "http://nobody.has/this"]) == FAILED
     assert "http://nobody.has/this" in capsys.readouterr().err
 
 
 def test_profile(files: dict[str, str]) -> None:
-    """Issue 3: --profile URL."""
+    """--profile URL."""
     pdqm = "https://profiles.ihe.net/ITI/PDQm/StructureDefinition/IHE.PDQm.Patient"
     assert main([files["bad.json"], "--profile", pdqm]) == NOT_VALID

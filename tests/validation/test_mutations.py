@@ -4,7 +4,7 @@ A mistake in an element is told at the element or below it; a missing element or
 mistake in what tells a slice also where that slice is missed. The referee, the guides' published snapshots and examples,
 is no part of this repository; the tests are skipped where it is not at hand.
 
-Spec: MHD-GEN-15; MHD-PR-01, 10, 11, 20 to 22, 30 to 35; PIXM-DAT-01; PDQM-DAT-01; the profiles of BALP; issue 3.
+Spec: MHD-GEN-15; MHD-PR-01, 10, 11, 20 to 22, 30 to 35; PIXM-DAT-01; PDQM-DAT-01; the profiles of BALP.
 """
 
 from __future__ import annotations
@@ -79,14 +79,14 @@ def told(validator: Validator, resource: Resource, profile: str) -> list[str]:
 
 
 def test_no_valid_example_is_flagged(validator: Validator) -> None:
-    """Issue 3, MHD-PR-10, MHD-PR-20, MHD-PR-30: what the mutants are made of has no error."""
+    """MHD-PR-10, MHD-PR-20, MHD-PR-30: what the mutants are made of has no error."""
     flagged = {name: told(validator, resource, url) for name, resource, url in examples()}
     assert {name: found for name, found in flagged.items() if found} == {}
 
 
 @pytest.mark.slow
 def test_every_mistake_is_told_where_it_was_made(validator: Validator) -> None:
-    """MHD-GEN-15, MHD-PR-01, 10, 11, 20 to 22, 30 to 35, issue 3: 99.5 % at least; those that are not are known, with a reason."""
+    """MHD-GEN-15, MHD-PR-01, 10, 11, 20 to 22, 30 to 35: 99.5 % at least; those that are not are known, with a reason."""
     made: Counter[str] = Counter()
     missed: dict[tuple[str, str], list[object]] = {}
     seen = set()
@@ -107,5 +107,5 @@ def test_every_mistake_is_told_where_it_was_made(validator: Validator) -> None:
 
 
 def test_every_invariant_has_a_way_to_break_it() -> None:
-    """Issue 3, MHD-PR-32, MHD-PR-33: of R4's types and of the guides' profiles."""
+    """MHD-PR-32, MHD-PR-33: of R4's types and of the guides' profiles."""
     assert sorted(published().invariants() - {*BREAKS, *ALONE, *WRONG_TEXTS, *OTHERWISE}) == []

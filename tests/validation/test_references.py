@@ -141,7 +141,7 @@ def test_target_profile_is_checked_where_the_target_is_at_hand(validator_of: Val
 
 
 def test_circles_end(validator_of: ValidatorOf) -> None:
-    """Issue 3: bounded time; two resources that must conform because the other does are taken to."""
+    """Bounded time; two resources that must conform because the other does are taken to."""
     types = [{"code": "Reference", "targetProfile": [url_of("p")]}]
     validator = validator_of(profile("p", "Organization", element("Organization.partOf", type=types)))
     inner = {"resourceType": "Organization", "id": "a", "name": "A", "partOf": {"reference": "#b"}}

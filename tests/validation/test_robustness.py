@@ -1,6 +1,6 @@
 """Nothing in JSON makes the validator raise, and size costs no more than size.
 
-Spec: own choice; issue 3.
+Spec: own choice.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ PROFILES = ["", COMPREHENSIVE, f"{MHD}Comprehensive.DocumentReference", f"{MHD}P
     value=JSON, profile=st.sampled_from(PROFILES), kind=st.sampled_from(["", "Patient", "Bundle", "DocumentReference"])
 )
 def test_any_json(validator: Validator, value: Any, profile: str, kind: str) -> None:
-    """Issue 3: nothing in JSON makes the validator raise."""
+    """Nothing in JSON makes the validator raise."""
     if kind and isinstance(value, dict):
         value["resourceType"] = kind
     issues = validator.validate(value, profile, claims=True)
@@ -97,7 +97,7 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(where=st.integers(0, 10_000), value=JSON)
 def test_any_json_anywhere_in_a_submission(validator: Validator, where: int, value: Any) -> None:
-    """Issue 3: a submission with anything in any place is answered with issues."""
+    """A submission with anything in any place is answered with issues."""
     message = bundle()
     found = places(message)
     container, key = found[where % len(found)]
@@ -113,7 +113,7 @@ def nested(depth: int) -> Resource:
 
 
 def test_depth(validator: Validator) -> None:
-    """Issue 3: 50 levels are read, 50,000 are refused with an issue."""
+    """50 levels are read, 50,000 are refused with an issue."""
     assert validator.validate(nested(50)) == []
     (issue,) = validator.validate(nested(50_000))
     assert (issue.code, issue.expression) == ("structure", "Patient")
@@ -121,7 +121,7 @@ def test_depth(validator: Validator) -> None:
 
 
 def test_nested_bundles(validator: Validator) -> None:
-    """Issue 3: what is too deep while it is compiled leaves nothing half compiled behind."""
+    """What is too deep while it is compiled leaves nothing half compiled behind."""
     inner = bundle()
     for _ in range(2000):
         request = {"method": "POST", "url": "Bundle"}
@@ -141,7 +141,7 @@ def test_nested_bundles(validator: Validator) -> None:
     ],
 )
 def test_width_is_capped(validator: Validator, resource: Resource) -> None:
-    """Issue 3: capped; one more mistake of twenty thousand helps nobody."""
+    """Capped; one more mistake of twenty thousand helps nobody."""
     assert 1 <= len(validator.validate(resource)) <= MOST_FINDINGS + 5
 
 

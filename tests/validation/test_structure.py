@@ -149,7 +149,7 @@ def test_no_patient_data_in_messages(validator: Validator) -> None:
 
 
 def test_issues_come_in_the_order_of_the_document_each_once(validator: Validator) -> None:
-    """Issue 3: all issues at once, sorted, without repeats."""
+    """All issues at once, sorted, without repeats."""
     resource = {
         "resourceType": "Patient",
         "gender": "x",

@@ -61,7 +61,7 @@ def test_a_code_is_compared_without_its_system(validator_of: ValidatorOf, code: 
 
 
 def test_a_code_of_another_system_is_told_so(validator_of: ValidatorOf) -> None:
-    """Issue 3: messages a person can act on."""
+    """Messages a person can act on."""
     binding = {"strength": "required", "valueSet": COLOURS["url"]}
     validator = validator_of(COLOURS, profile("p", "Basic", element("Basic.code", binding=binding)))
     (issue,) = validator.validate({"resourceType": "Basic", "code": {"coding": [FOREIGN]}}, url_of("p"))

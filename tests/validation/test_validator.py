@@ -54,7 +54,7 @@ def test_a_profile_of_another_type(validator: Validator) -> None:
     ("severity", "expected"), [("enforce", [("error", "required")]), ("warn", [("warning", "required")]), ("off", [])]
 )
 def test_severity_of_a_package(validator_of: ValidatorOf, severity: str, expected: list[tuple[str, str]]) -> None:
-    """Issue 3: `profile.toml` says whether a package is enforced; what R4 demands stays an error."""
+    """`profile.toml` says whether a package is enforced; what R4 demands stays an error."""
     issues = validator_of(NAMED, severity=severity).validate({**PATIENT, "gender": "x"}, url_of("named"))
     found = [(issue.severity, issue.code) for issue in issues]
     assert found == [*expected, ("error", "code-invalid")]
@@ -72,7 +72,7 @@ def test_claims_are_checked_when_asked(validator_of: ValidatorOf) -> None:
 
 
 def test_a_missing_parent_is_a_problem(validator_of: ValidatorOf) -> None:
-    """Issue 3: a missing dependency is named."""
+    """A missing dependency is named."""
     validator = validator_of(profile("p", "Patient", base="http://nobody.has/this"))
     assert errors(validator.validate(PATIENT, url_of("p"))) == [("not-supported", "Patient")]
     assert "http://nobody.has/this" in validator.problems[0]
@@ -98,7 +98,7 @@ def test_profiles_that_lead_to_each_other(validator_of: ValidatorOf) -> None:
 
 
 def test_many_threads_see_the_same(validator_of: ValidatorOf) -> None:
-    """Issue 3: compiled lazily, safe to share between threads."""
+    """Compiled lazily, safe to share between threads."""
     validator = validator_of(NAMED)
     found: list[list[Issue]] = []
 
@@ -115,7 +115,7 @@ def test_many_threads_see_the_same(validator_of: ValidatorOf) -> None:
 
 
 def test_nothing_is_remembered_of_what_clients_send(validator_of: ValidatorOf) -> None:
-    """Issue 3: no growth with use: unknown profiles, extensions and types leave nothing behind."""
+    """No growth with use: unknown profiles, extensions and types leave nothing behind."""
     validator = validator_of(NAMED)
 
     def use(start: int) -> None:
