@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from app.commands.who_may import who_may
+from app.commands.who_may import who_may, with_token
 from app.rest.pages import tour_of
 from app.settings import Settings
 
@@ -25,7 +25,7 @@ def announce(settings: Settings) -> None:
     """Print where the server answers as soon as it does; with the example data, also requests to try."""
     lines = [f"Ready at {settings.url}"]
     if settings.example_data:
-        lines += [f"\n{title}:\n{command}" for title, command in tour_of(settings.url)]
+        lines += [f"\n{title}:\n{with_token(command, settings)}" for title, command in tour_of(settings.url)]
         lines.append(who_may(settings))
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
     wrap = _wrapping(settings)

@@ -12,12 +12,12 @@ Anybody on this machine may ask: authorization is off. To have tokens asked for,
 {prefix}AUTHORITY=on make run"""
 
 _OWN = """
-Authorization is on: each request needs a token (-H "Authorization: Bearer ..."). To get one, register a client;
-what this prints gets a token:
-{python} -m app clients register my-app --scope "ITI-67 ITI-68 ITI-78" {options}"""
+Authorization is on: each request needs a token, here in $TOKEN. To get one, register a client; what this prints gets
+a token:
+{python} -m app clients register my-app --scope "ITI-65 ITI-67 ITI-68 ITI-78" {options}"""
 
 _OTHER = """
-Authorization is on: each request needs a token (-H "Authorization: Bearer ...")."""
+Authorization is on: each request needs a token, here in $TOKEN."""
 
 
 def who_may(settings: Settings) -> str:
@@ -25,6 +25,13 @@ def who_may(settings: Settings) -> str:
     if settings.authority:
         return _OWN.format(python=_python(), options=_options(settings))
     return _OPEN.format(prefix=PREFIX) if settings.authorization.mode == "off" else _OTHER
+
+
+def with_token(command: str, settings: Settings) -> str:
+    """Return a command of the tour as it works here: with the token in the shell's variable, where one is needed."""
+    if not settings.authority and settings.authorization.mode == "off":
+        return command
+    return command.replace("curl -s", 'curl -s -H "Authorization: Bearer $TOKEN"')
 
 
 def _options(settings: Settings) -> str:

@@ -62,8 +62,16 @@ def test_what_is_printed_works(protected: Program, tmp_path: Path) -> None:
 
     told = shell(command.replace("my-app", "other-app"), protected, tmp_path).decode()
     token = orjson.loads(shell(told.partition("A token:\n")[2], protected, tmp_path))["access_token"]
-    headers = {"Authorization": f"Bearer {token}"}
-    assert httpx.get(f"{protected.url}/Patient?family=muster", headers=headers).json()["total"] == 2
+    tour = [line for line in lines if line.startswith("curl ")]
+    assert len(tour) == 5
+    found, documents, letter, published, refused = (
+        shell(f"TOKEN={token}; {line}", protected, tmp_path) for line in tour
+    )
+    assert orjson.loads(found)["total"] == 2
+    assert orjson.loads(documents)["total"] >= 4
+    assert b"letter.pdf" in letter
+    assert orjson.loads(published)["type"] == "transaction-response"
+    assert orjson.loads(refused)["issue"][0]["code"] != "login"
 
 
 def test_open_server_says_so(server: Program) -> None:
