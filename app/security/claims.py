@@ -154,12 +154,11 @@ def _extensions(claims: Claims) -> Mapping[str, Mapping[str, Any]]:
 
 def _patient(claims: Claims, extensions: Mapping[str, Mapping[str, Any]], reading: Reading) -> str:
     """Return the one patient that a token is bound to; empty when it is bound to none."""
-    said = {
-        "patient": claims.get("patient"),
-        "ihe_bppc.patient_id": extensions.get("ihe_bppc", {}).get("patient_id"),
-        "ihe_iua.person_id": extensions.get("ihe_iua", {}).get("person_id") if reading.bind_person_id else None,
-    }
-    named = {name: value for name, value in said.items() if value is not None}
+    named: dict[str, Any] = {"patient": claims["patient"]} if "patient" in claims else {}
+    if (consent := extensions.get("ihe_bppc")) is not None:  # which is about a patient, or about nothing
+        named["ihe_bppc.patient_id"] = consent.get("patient_id")
+    if reading.bind_person_id and "person_id" in (person := extensions.get("ihe_iua", {})):
+        named["ihe_iua.person_id"] = person["person_id"]
     for name, value in named.items():
         if not isinstance(value, str) or not value.strip():
             raise unusable(f"the claim `{name}` names no patient")

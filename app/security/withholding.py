@@ -16,6 +16,7 @@ from app.search.criteria import EVERYTHING, NOTHING, Criterion
 from app.security.access import Access, Layer
 from app.security.decision import Decision
 from app.security.principal import Principal
+from app.security.redaction import without_request
 from app.security.refusal import RefusedError, denied
 
 CONCEALED = 404
@@ -72,6 +73,10 @@ class Withholding:
         if layer.reason in _ABSENT or self.access.principal.denial == CONCEALED:
             return None
         return self._refused(layer)
+
+    def shown(self, resource_type: str, json: bytes) -> bytes:
+        """Return what of a record that the caller sees is shown: of an event about several people, one's own part."""
+        return without_request(json) if self.is_bound and resource_type == "AuditEvent" else json
 
     def asked(self, questions: Iterable[Sequence[str]]) -> None:
         """Look at the patients, names, for whom a search asks; each question names several who would do.

@@ -75,6 +75,10 @@ class Sights(Protocol):
         """
         ...
 
+    def shown(self, resource_type: str, json: bytes) -> bytes:
+        """Return what of a record that the caller sees is shown, as stored JSON."""
+        ...
+
     def asked(self, questions: Iterable[Sequence[str]]) -> None:
         """Look at the patients for whom a search asks; raise FhirError when it may not."""
         ...
@@ -112,7 +116,9 @@ class Sighted(Store):
         criterion = await resolve_links(query.criterion, self.find_ids, self._kin)
         if resource_type != "Patient":
             self._sights.asked([one for parameter in _ASKED for one in named(criterion, parameter)])
-        return await super().search(replace(query, criterion=all_of([criterion, await self._sight(resource_type)])))
+        found = await super().search(replace(query, criterion=all_of([criterion, await self._sight(resource_type)])))
+        shown = [one._replace(json=self._sights.shown(resource_type, one.json)) for one in found.entries]
+        return replace(found, entries=tuple(shown))
 
     async def find_ids(self, resource_type: str, criterion: Criterion, limit: int) -> tuple[str, ...]:
         """Return the ids of at most `limit` records that meet `criterion`, of those that the caller sees."""
@@ -140,7 +146,7 @@ class Sighted(Store):
                 raise self._gone(await self._absent(resource_type, id), resource_type, id)
         seen = with_record(record["index"], id, record["updated"])
         await self._require_seen(f"{resource_type}/{id}", seen)
-        return kept(resource_type, id, record)
+        return self._shown(kept(resource_type, id, record))
 
     async def vread(self, resource_type: str, id: str, version: int) -> Kept:  # noqa: A002
         """Return one version of a record that the caller sees, as it was and as it is."""
@@ -158,7 +164,10 @@ class Sighted(Store):
             now = await self._records(resource_type).find_one({"_id": id}, {"index": 1, "updated": 1})
         if now is not None:
             await self._require_seen(f"{resource_type}/{id}", with_record(now["index"], id, now["updated"]), absent)
-        return found
+        return self._shown(found)
+
+    def _shown(self, found: Kept) -> Kept:
+        return found._replace(json=self._sights.shown(found.resource_type, found.json))
 
     async def commit(self, changes: Sequence[Change], now: datetime) -> tuple[Kept, ...]:
         """Carry out all `changes` or none; none when one of them is beyond what the caller may write."""

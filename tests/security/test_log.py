@@ -5,6 +5,7 @@ Spec: audit.md sections 8 and 9; MHD-AU-62; EHDS-105, EHDS-106.
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
@@ -48,6 +49,34 @@ async def test_bound_token_sees_its_own_events(asking: httpx.AsyncClient, record
     assert patients(page) <= {f"Patient/{records.kat}", f"Patient/{records.south}"}
     assert f"Patient/{records.kat}" in patients(page)
     assert f"Patient/{records.peter}" in patients(everything)
+
+
+async def test_bound_token_is_not_told_who_else_was_asked_for(asking: httpx.AsyncClient, records: Records) -> None:
+    """AUD-98, IUA-32: a request about several people is in the event of each; another's number is for neither."""
+    asked = f"Patient?_id={records.kat},{records.peter}"
+    await asking.get(asked, headers=headers("ITI-78"))
+    everything = (await asking.get(ALL, headers=headers("ITI-81"))).json()
+    assert any(asked in text for text in requests(everything))
+    sent = bound("ITI-81 ITI-67", f"Patient/{records.kat}")
+
+    page = (await asking.get(ALL, headers=sent)).json()
+    own = await asking.get(f"AuditEvent/{page['entry'][0]['resource']['id']}", headers=sent)
+    log = (await asking.get(f"Patient/{records.kat}/$access-log", headers=sent)).json()
+    included = (
+        await asking.get(f"DocumentReference?patient={records.kat}&_revinclude=AuditEvent:entity", headers=sent)
+    ).json()
+
+    for bundle in (page, {"entry": [{"resource": own.json()}]}, log, included):
+        assert bundle["entry"]
+        assert requests(bundle) == []
+    labels = [label["code"] for one in page["entry"] for label in one["resource"]["meta"].get("security", ())]
+    assert "REDACTED" in labels
+
+
+def requests(bundle: dict[str, Any]) -> list[str]:
+    """The requests that events repeat."""
+    entities = [entity for one in bundle["entry"] for entity in one["resource"].get("entity", [])]
+    return [base64.b64decode(one["query"]).decode() for one in entities if "query" in one]
 
 
 async def test_bound_token_reads_no_event_of_others(asking: httpx.AsyncClient, records: Records) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import Key, OctKey
 
-from app.security.claims import Reading
+from app.security.claims import Reading, principal_of
 from app.security.keys import PUBLIC, GivenKeys, public_keys, secret_key
 from app.security.principal import Principal
 from app.security.refusal import RefusedError
@@ -118,6 +118,9 @@ async def test_person_id_may_be_told_not_to_bind() -> None:
     [
         {"patient": ""},
         {"patient": ["pat-1"]},
+        {"extensions": {"ihe_bppc": {}}},
+        {"extensions": {"ihe_iua": {"person_id": None}}},
+        {"extensions": {"ihe_bppc": {"patient_id": None}}},
         {"patient": "pat-1", "extensions": {"ihe_iua": {"person_id": "Patient/pat-2"}}},
         {"extensions": {"ihe_bppc": {"patient_id": 7}}},
         {"extensions": {"ihe_iua": "7"}},
@@ -127,6 +130,12 @@ async def test_person_id_may_be_told_not_to_bind() -> None:
 async def test_restriction_that_cannot_be_read(said: dict[str, Any]) -> None:
     """IUA-23: a claim that might bind the token is never ignored because it is not understood."""
     assert (await refused(tokens(), token(**said)))[:2] == (401, "security")
+
+
+def test_null_names_nobody() -> None:
+    """IUA-23, EHDS-20: a launch context that is there and empty is not a token for everybody."""
+    with pytest.raises(RefusedError):
+        principal_of({**claims("system/*.rs"), "patient": None}, "token", Reading())
 
 
 async def test_patient_scopes_without_patient_grant_nothing() -> None:
