@@ -5,7 +5,9 @@ Spec: EHDS-20; IUA-32: an explicit question about a patient.
 
 from __future__ import annotations
 
-from app.search.criteria import All, Any, Criterion, Embedded, Terms
+from collections.abc import Iterator
+
+from app.search.criteria import All, Any, Criterion, Embedded, Linked, Not, Terms
 
 
 def named(criterion: Criterion, parameter: str) -> list[tuple[str, ...]]:
@@ -33,3 +35,19 @@ def _targets(criterion: Criterion, parameter: str) -> tuple[str, ...] | None:
             return tuple(name for each in known for name in each) if len(known) == len(found) else None
         case _:
             return None
+
+
+def chained(criterion: Criterion, resource_type: str = "") -> Iterator[tuple[str, str]]:
+    """Yield what a search asks of records that it reaches through references: their type, and the parameter's code."""
+    match criterion:
+        case Linked(_, target, below):
+            yield from chained(below, target)
+        case Not(below):
+            yield from chained(below, resource_type)
+        case All(criteria) | Any(criteria):
+            for each in criteria:
+                yield from chained(each, resource_type)
+        case Embedded():
+            return  # stands in the record itself
+        case _ if resource_type:
+            yield resource_type, criterion.parameter.partition(":")[0]

@@ -24,9 +24,13 @@ CONCEALED = 404
 # Layers for which a record does not exist, whoever conceals what.
 _ABSENT = frozenset({"patient", "scope"})
 
+# What a search may ask of a Patient that it goes through: what names one.
+_NAMES = frozenset({"identifier", "_id"})
+
 FOREIGN = "This access is bound to another patient."
 RESTRICTED = "The patient has restricted access to this."
 CONFIDENTIAL = "This is more confidential than what this access is cleared for."
+DEMOGRAPHICS = "Patients may be asked for by identifier only: the scope for demographics is missing."
 OUT_OF_REACH = "This access does not reach as far as a record that the request would write."
 
 
@@ -91,6 +95,17 @@ class Withholding:
                 if consents := tuple(dict.fromkeys(one for each in names for one in layer.consents.get(each, ()))):
                     restricted = tuple(each for each in names if each in layer.consents)
                     self._note(Decision(False, layer.reason, (), restricted, consents))
+
+    def chained(self, resource_type: str, parameter: str) -> None:
+        """Let a search go through people to their documents by identifier alone, unless the caller may search people.
+
+        Who could ask for documents by a patient's name or birth date would learn both, value by value.
+
+        Raises:
+            RefusedError: `forbidden` (403, 401).
+        """
+        if resource_type == "Patient" and parameter not in _NAMES and not self.access.shows(resource_type):
+            raise self._with_access(denied(self.access.principal, DEMOGRAPHICS))
 
     def out_of_reach(self) -> FhirError:
         """Return the refusal of a write beyond what the caller may write."""

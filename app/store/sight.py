@@ -24,7 +24,7 @@ from app.fhir.resource import Resource, parse_json
 from app.search.criteria import EVERYTHING, NOTHING, Criterion, Terms, all_of
 from app.search.index import index
 from app.search.meeting import meets, with_record
-from app.search.named import named
+from app.search.named import chained, named
 from app.search.query import Query
 from app.store.change import Change, Create, Update
 from app.store.driver import failures_told
@@ -83,6 +83,10 @@ class Sights(Protocol):
         """Look at the patients for whom a search asks; raise FhirError when it may not."""
         ...
 
+    def chained(self, resource_type: str, parameter: str) -> None:
+        """Look at what a search asks of records behind a reference; raise FhirError when it may not."""
+        ...
+
     def out_of_reach(self) -> FhirError:
         """Return the refusal of a write beyond what the caller may write."""
         ...
@@ -113,6 +117,8 @@ class Sighted(Store):
         resource_type = query.resource_type
         if resource_type in OWNED or not self._sights.shows(resource_type):
             return Found((), None if query.total == "none" else 0, None)
+        for target, parameter in chained(query.criterion):
+            self._sights.chained(target, parameter)
         criterion = await resolve_links(query.criterion, self.find_ids, self._kin)
         if resource_type != "Patient":
             self._sights.asked([one for parameter in _ASKED for one in named(criterion, parameter)])

@@ -374,3 +374,17 @@ async def test_events_of_the_own_person_alone(asking: httpx.AsyncClient, records
     assert (await asking.get(f"AuditEvent/{his[0]}", headers=sent)).status_code == 404
     assert (await asking.get(f"Patient/{records.peter}/$access-log", headers=sent)).status_code == 404
     assert (await asking.get(f"Patient/{records.kat}/$access-log", headers=sent)).status_code == 200
+
+
+@pytest.mark.parametrize("asked", ["patient.birthdate=1984-03-07", "patient.family=Nov", "subject:Patient.given=Peter"])
+async def test_demographics_are_not_probed(asking: httpx.AsyncClient, records: Records, asked: str) -> None:
+    """EHDS-17, MHD-SEC-05: without the scope for patients a chain finds documents by identifier, and tells no more."""
+    narrow, wide = headers("system/DocumentReference.s"), headers("system/DocumentReference.s system/Patient.s")
+    number = f"{NORTH}|{KATARINA['identifier'][0]['value']}"
+
+    refused = await asking.get(f"DocumentReference?{asked}", headers=narrow)
+    found = await asking.get(f"DocumentReference?patient.identifier={number}", headers=narrow)
+
+    assert (refused.status_code, refused.json()["issue"][0]["code"]) == (403, "forbidden")
+    assert found.json()["total"] > 0
+    assert (await asking.get(f"DocumentReference?{asked}", headers=wide)).status_code == 200
