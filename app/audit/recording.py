@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -149,10 +149,7 @@ class Recording:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await task
+            await ended(tasks)
             with suppress(Exception):
                 await self.recorder.keep([own.stopped(self._keeping.events, self._now(), self.worker)])
 
@@ -217,3 +214,15 @@ class Recording:
 
     def _pruned(self, number: int, before: datetime) -> Resource:
         return own.pruned(self._keeping.events, self._now(), number, before)
+
+
+async def ended(tasks: Iterable[asyncio.Task[None]], every_s: float = 0.2) -> None:
+    """Return when `tasks` have ended, which are cancelled as often as it takes.
+
+    A task that is cancelled in the middle of a question to the database may see a failure of the driver instead, take
+    it for one that passes, and go on.
+    """
+    for task in tasks:
+        while not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=every_s)
